@@ -1,0 +1,1 @@
+"""Sourceline: answers readers' questions about a news story, with the line that says so."""

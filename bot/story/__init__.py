@@ -1,0 +1,1 @@
+"""What a story is: its article, its fact table, the drafting of a table, the library of stories."""

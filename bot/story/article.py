@@ -1,0 +1,154 @@
+"""The article: its lines as an editor counts them, and the sentences in them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from html.parser import HTMLParser
+from pathlib import Path
+
+from bot.errors import StoryError
+
+MAX_ARTICLE_BYTES = 1_000_000  # a long read has 60 kB; a larger file is not an article
+
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Gen|Col|Lt|Sgt|Capt|Rev|Sen|Rep|Gov|Jr|Sr|No|vs|etc|Inc|Ltd|Co|Corp"
+    r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)|\b[A-Za-z](?:\.[A-Za-z])*)\.$"
+)
+_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*\s+(?=[\"'“‘«(\[]?[A-Z0-9À-Þ])")
+
+
+@dataclass(frozen=True, order=True)
+class Sentence:
+    """A sentence as it stands in the article; `line` counts from 1, `start` is its offset in that line."""
+
+    line: int
+    start: int
+    text: str
+
+
+def split_sentences(text: str) -> list[tuple[int, str]]:
+    """Offsets and texts of the sentences in one line, in order; joined they are the line without outer blanks."""
+    found, begin = [], 0
+    for match in _SENTENCE_END.finditer(text):
+        head = text[begin : match.end()].rstrip()
+        if _ABBREVIATION.search(head):
+            continue
+        found.append((begin, head))
+        begin = match.end()
+    found.append((begin, text[begin:].rstrip()))
+    return [(start + len(part) - len(part.lstrip()), part.strip()) for start, part in found if part.strip()]
+
+
+@dataclass(frozen=True)
+class Article:
+    """An article; `lines[0]` is line 1, blank lines count, and every line is verbatim."""
+
+    lines: tuple[str, ...]
+    sha256: str
+
+    @cached_property
+    def sentences(self) -> tuple[Sentence, ...]:
+        """All sentences in reading order."""
+        return tuple(
+            Sentence(number, start, text)
+            for number, line in enumerate(self.lines, 1)
+            for start, text in split_sentences(line)
+        )
+
+    def line(self, number: int) -> str:
+        """The text of a line; "" for a number outside the article."""
+        return self.lines[number - 1] if 1 <= number <= len(self.lines) else ""
+
+    def sentence_with(self, line: int, quote: str) -> str:
+        """The shortest run of whole sentences on a line that holds `quote`, verbatim."""
+        text = self.line(line)
+        at = text.find(quote)
+        inside = [s for s in self.sentences if s.line == line]
+        covering = [s for s in inside if s.start < at + len(quote) and s.start + len(s.text) > at]
+        if at < 0 or not covering:
+            return text.strip()
+        return text[covering[0].start : covering[-1].start + len(covering[-1].text)]
+
+
+class _Paragraphs(HTMLParser):
+    """Collects the text of headings, paragraphs, list items, quotations and captions, one a line."""
+
+    _BLOCKS = frozenset({"h1", "h2", "h3", "p", "li", "blockquote", "figcaption", "td"})
+    _SKIPPED = frozenset({"script", "style", "nav", "header", "footer", "aside", "form", "noscript"})
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.paragraphs: list[str] = []
+        self.title = ""
+        self._open: list[str] | None = None
+        self._skipping = 0
+        self._in_title = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the parser's signature
+        if tag in self._SKIPPED:
+            self._skipping += 1
+        elif tag == "title":
+            self._in_title = True
+        elif tag in self._BLOCKS:
+            self._close()
+            self._open = []
+        elif tag == "br" and self._open is not None:
+            self._open.append(" ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._SKIPPED:
+            self._skipping = max(0, self._skipping - 1)
+        elif tag == "title":
+            self._in_title = False
+        elif tag in self._BLOCKS:
+            self._close()
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self.title += data
+        elif self._open is not None and not self._skipping:
+            self._open.append(data)
+
+    def close(self) -> None:
+        super().close()
+        self._close()
+
+    def _close(self) -> None:
+        text = " ".join("".join(self._open or []).split())
+        if text:
+            self.paragraphs.append(text)
+        self._open = None
+
+
+def _text_of_html(source: str) -> str:
+    parser = _Paragraphs()
+    parser.feed(source)
+    parser.close()
+    return "\n\n".join(parser.paragraphs)
+
+
+def read_article(path: Path) -> Article:
+    """Read `.txt` (byte for byte) or `.html` (its paragraphs, one a line, blank lines between).
+
+    Raises StoryError where the file cannot be read, is not UTF-8, is too large, or holds no words.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_ARTICLE_BYTES:
+            raise StoryError(f"{path} has {size} bytes: give an article of at most {MAX_ARTICLE_BYTES} bytes.")
+        raw = path.read_bytes()
+    except OSError as error:
+        raise StoryError(f"{path} cannot be read ({error.strerror}): give the path of an article.") from error
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise StoryError(f"{path} is not UTF-8 text: save it as UTF-8 and try again.") from error
+    if path.suffix.lower() in {".html", ".htm"}:
+        text = _text_of_html(text)
+    lines = tuple(line.rstrip("\r") for line in text.rstrip("\n").split("\n"))
+    if not any(re.search(r"\w", line) for line in lines):
+        raise StoryError(f"{path} holds no words: give an article with text.")
+    return Article(lines, hashlib.sha256(raw).hexdigest())

@@ -1,0 +1,61 @@
+"""Building tables: drafts, and updates that leave an editor's words alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bot.errors import UsageError
+from bot.story.build import build
+from bot.story.library import check_table
+
+FIRST = "The ferry Ada sank on 4 March. Nobody was hurt.\n\nThe owner, Lim Ko, blamed fog.\n"
+
+
+def test_a_new_table_passes_the_lint(tmp_path: Path) -> None:
+    """A drafted table loads as it is."""
+    article = tmp_path / "ferry.txt"
+    article.write_text(FIRST, "utf-8")
+    report = build(article)
+    assert report.path == tmp_path / "ferry.toml"
+    assert len(report.added) >= 3
+    assert check_table(report.path)[1] == []
+
+
+def test_an_update_keeps_comments_and_words_and_follows_moved_lines(tmp_path: Path) -> None:
+    """After an edit of the article the table loads again: rows moved, new sentences drafted, the rest untouched."""
+    article = tmp_path / "ferry.txt"
+    article.write_text(FIRST, "utf-8")
+    path = build(article).path
+    text = path.read_text("utf-8").replace('status = "draft"', 'status = "reviewed"  # read by me', 1)
+    path.write_text(text, "utf-8")
+    article.write_text("A photo of the ferry.\n\n" + FIRST, "utf-8")
+    assert len(check_table(path)[1]) > 1
+    report = build(article)
+    assert report.lost == ()
+    assert len(report.moved) == text.count("[[fact]]")
+    assert [row for row in report.added if row.startswith("line-1-")] == list(report.added) != []
+    assert "# read by me" in path.read_text("utf-8")
+    assert check_table(path)[1] == []
+
+
+def test_rows_whose_quote_is_gone_are_kept_and_named(tmp_path: Path) -> None:
+    """A row that the article no longer supports stays for the editor, and is reported."""
+    article = tmp_path / "ferry.txt"
+    article.write_text(FIRST, "utf-8")
+    path = build(article).path
+    article.write_text(FIRST.replace("blamed fog", "blamed rocks"), "utf-8")
+    report = build(article)
+    assert len(report.lost) == 1
+    assert "blamed fog" in path.read_text("utf-8")
+
+
+def test_a_table_that_is_not_toml_is_left_alone(tmp_path: Path) -> None:
+    """A broken table is refused with a sentence, and nothing of it is lost."""
+    article, path = tmp_path / "ferry.txt", tmp_path / "ferry.toml"
+    article.write_text(FIRST, "utf-8")
+    path.write_text("[story", "utf-8")
+    with pytest.raises(UsageError, match="is not valid TOML"):
+        build(article)
+    assert path.read_text("utf-8") == "[story"

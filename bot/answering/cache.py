@@ -1,0 +1,84 @@
+"""Encodings kept on disk: keyed by content, safe with several writers, rebuilt when damaged, optional."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bot.answering.encoder import Encoder, Encoding
+
+_FORMAT = "2"  # rises when the arrays of a cache file change
+
+
+def default_cache_folder() -> Path:
+    """`$SOURCELINE_CACHE`, else the user's cache folder (XDG base directories)."""
+    named = os.environ.get("SOURCELINE_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path("~/.cache").expanduser()) / "sourceline"
+
+
+def _key(encoder: Encoder, texts: Sequence[str]) -> str:
+    digest = hashlib.sha256(f"{_FORMAT}\0{encoder.digest}".encode())
+    for text in texts:
+        digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()[:32]
+
+
+def _read(path: Path, count: int) -> list[Encoding] | None:
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            ids, states, means, lengths = file["ids"], file["states"], file["means"], file["lengths"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    if len(lengths) != count or len(means) != count or lengths.sum() != len(ids) or len(ids) != len(states):
+        return None
+    stops = np.cumsum(lengths)
+    return [
+        Encoding(ids[stop - size : stop], states[stop - size : stop].astype(np.float32), means[i])
+        for i, (size, stop) in enumerate(zip(lengths, stops, strict=True))
+    ]
+
+
+def _write(path: Path, encodings: Sequence[Encoding]) -> None:
+    """Write beside the target and rename: a second process sees the old file, the new one, or none, never half."""
+    with contextlib.suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(
+                    file,
+                    ids=np.concatenate([e.ids for e in encodings]),
+                    states=np.concatenate([e.states for e in encodings]).astype(np.float16),
+                    means=np.stack([e.mean for e in encodings]),
+                    lengths=np.array([len(e.ids) for e in encodings]),
+                )
+            Path(name).replace(path)
+        except OSError:
+            Path(name).unlink(missing_ok=True)
+
+
+def encode_all(encoder: Encoder, texts: Sequence[str], folder: Path | None) -> list[Encoding]:
+    """Encodings of texts, from the cache folder where it has them; None, or a read-only disk, means no cache."""
+    if not texts:
+        return []
+    path = folder / f"{_key(encoder, texts)}.npz" if folder else None
+    cached = _read(path, len(texts)) if path else None
+    if cached is not None:
+        return cached
+    # Half precision here too, so that the first run and a cached one give the same scores.
+    encodings = [
+        Encoding(e.ids, e.states.astype(np.float16).astype(np.float32), e.mean) for e in map(encoder.encode, texts)
+    ]
+    if path:
+        _write(path, encodings)
+    return encodings

@@ -1,0 +1,137 @@
+"""The conversation: a bounded memory of last answers, and follow-ups resolved against them."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import Literal
+
+from bot.answering.reply import Answer
+from bot.answering.text import content_words, words
+
+MAX_QUESTION_WORDS = 30  # of the earlier question that a follow-up is read with; the reader takes 48 words in all
+
+Aside = Literal["source", "sure", "more"]
+
+_THAT = r"(?:that|this|it)"
+_TAIL = rf"(?: (?:about|on) {_THAT}| please| pls)?\W*$"
+_STORY = r"(?:it|the (?:story|article|text))"
+_SURE = r"(?:sure|certain|serious|positive)"
+_TRUE = r"(?:true|right|correct|so|certain)"
+_MORE = r"more(?: details?| info\w*)?|(?:any(?:thing)?|what) else|go on|continue|elaborate|expand|details"
+
+
+def _aside(opening: str, remark: str) -> re.Pattern[str]:
+    return re.compile(rf"^(?:(?:{opening}) )*(?:{remark}){_TAIL}", re.IGNORECASE)
+
+
+_ASIDES: tuple[tuple[Aside, re.Pattern[str]], ...] = (
+    (
+        "source",
+        _aside(
+            "and|but|so|ok|wait|um",
+            rf"(?:where|which line)(?: exactly)? (?:does {_STORY} say|says|is) {_THAT}(?: written)?(?: in {_STORY})?"
+            r"|(?:what(?:'s| is|s) (?:your|the|ur) )?(?:source|proof|evidence|citation)|which line|says who"
+            r"|show me(?: the (?:line|source|proof))?",
+        ),
+    ),
+    (
+        "sure",
+        _aside(
+            "and|but|so|wait|um|hm+",
+            rf"(?:are|r) (?:you|u) (?:really |absolutely |very )?{_SURE}|really|for real|seriously|sure"
+            rf"|is {_THAT} (?:really )?{_TRUE}",
+        ),
+    ),
+    (
+        "more",
+        _aside("and|ok|please|pls|can you|could you", rf"(?:tell me (?:some |a bit |a little )?)?(?:{_MORE})"),
+    ),
+)
+_CONTINUES = re.compile(
+    r"^(?:and|but|so|or|also|then|wh?at about|how about|what of|why not|what if|same for|ok (?:and|but|so))\b",
+    re.IGNORECASE,
+)
+_ANOTHER = re.compile(r"^(?:(?:and|but|ok|so|then)\W+)*(?:(?:wh?at|how) (?:about|of)|and|same for)\b", re.IGNORECASE)
+_POINTS_BACK = re.compile(
+    r"\b(?:it|its|that|this|they|them|their|theirs|he|him|his|she|her|hers|those|these|there|then|one|ones|both"
+    r"|the same|another|others?|else)\b",
+    re.IGNORECASE,
+)
+_BARE_CONTENT = 1  # "when exactly", "how many troops": so few words of substance lean on what was said before
+_POINTING_CONTENT = 4  # with a pronoun a message may name a few things and still lean on what was said before
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What a follow-up is read against: the question as understood, and the answer given, if any."""
+
+    question: str
+    answer: Answer | None
+
+
+def aside(message: str) -> Aside | None:
+    """A remark on the last answer that needs no new look-up, or None."""
+    return next((kind for kind, pattern in _ASIDES if pattern.search(message)), None)
+
+
+def leans_on_before(message: str) -> bool:
+    """Whether a message makes sense only after another one."""
+    content = content_words(message)
+    if _CONTINUES.search(message) and len(content) <= _POINTING_CONTENT + 2:
+        return True
+    if not content or (len(content) <= _BARE_CONTENT and len(words(message)) <= 3):
+        return True
+    return bool(_POINTS_BACK.search(message)) and len(content) <= _POINTING_CONTENT
+
+
+def last_words(question: str) -> str:
+    """As much of an earlier question as a follow-up is read with."""
+    return " ".join(question.split()[-MAX_QUESTION_WORDS:])
+
+
+def names_another(message: str) -> bool:
+    """Whether a follow-up only puts another name in the place of one: "what about Seoul?"."""
+    return bool(_ANOTHER.search(message))
+
+
+class Conversations:
+    """Last turns by key, at most `max_readers` of them and none older than `max_age_s` seconds.
+
+    The time is given by the caller; what is remembered lives in memory only.
+    """
+
+    def __init__(self, max_readers: int = 2000, max_age_s: float = 900.0) -> None:
+        self._max_readers, self._max_age_s = max_readers, max_age_s
+        self._turns: OrderedDict[str, tuple[float, Turn]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def previous(self, key: str, now: float) -> Turn | None:
+        """The last turn of a conversation, or None where there is none or it is too old."""
+        kept = self._turns.get(key)
+        if kept is None:
+            return None
+        if now - kept[0] > self._max_age_s:
+            del self._turns[key]
+            return None
+        return kept[1]
+
+    def remember(self, key: str, turn: Turn, now: float) -> None:
+        """Keep a turn, and let go of what is too old or too much."""
+        self._turns[key] = (now, turn)
+        self._turns.move_to_end(key)
+        while self._turns:
+            oldest = next(iter(self._turns))
+            if len(self._turns) <= self._max_readers and now - self._turns[oldest][0] <= self._max_age_s:
+                break
+            del self._turns[oldest]
+
+    def forget(self, prefix: str) -> int:
+        """Forget every conversation whose key begins with `prefix`; the number forgotten."""
+        keys = [key for key in self._turns if key.startswith(prefix)]
+        for key in keys:
+            del self._turns[key]
+        return len(keys)

@@ -1,0 +1,256 @@
+"""The responder: from a message to a reply, for one story."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from rapidfuzz import fuzz, utils
+
+from bot.answering.asks import asks_for_gist
+from bot.answering.candidates import Candidate
+from bot.answering.conversation import Turn, aside, last_words, leans_on_before, names_another
+from bot.answering.matcher import Match, Matcher, Models
+from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Reply, Smalltalk, Source, Suggestion
+from bot.answering.smalltalk import smalltalk
+from bot.answering.text import clean, content_words, parts
+from bot.story.library import Story
+from bot.story.table import Fact, Gap
+
+SUGGESTIONS = 3  # as many as fit beside each other on a phone
+SUGGESTED = 45.0  # of 100; below, a question shares a word or two with what was typed by chance
+GIST_SCORE = 75.0  # what a story is about is never wholly wrong, and never the only way to put it
+# A follow-up leaves out what the table's questions name, so it lies far from all of them and its probability comes
+# out too low; of the facts of the one kind that can be meant, the closest is mostly right from a third of it on.
+FOLLOW_UP_ODDS = 3.0
+GENERAL_REFUSAL = "The story doesn't say."
+# A message whose words are all unknown to the story and which is less close than this to every line is about
+# something else: of the off-topic training rows nine in ten lie below it, of the answerable ones one in a hundred.
+OFF_TOPIC_RANK = 0.28
+OFF_TOPIC_UNKNOWN = 0.5
+# A gap of the table is named in a refusal when its question comes this close; below, it may be about another thing.
+GAP_NAMED = 0.62
+
+
+@dataclass(frozen=True)
+class Step:
+    """How one question of a message was decided: for --explain."""
+
+    question: str
+    understood: str
+    match: Match
+    probabilities: tuple[tuple[Candidate, float], ...]
+    rule: str
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A reply, the turn to remember, and the steps that led to the reply, or the rule that needed none."""
+
+    message: str
+    reply: Reply
+    turn: Turn
+    steps: tuple[Step, ...] = ()
+    rule: str = ""
+
+
+class Responder:
+    """Answers messages about one story; the same message, turn and table always give the same reply."""
+
+    def __init__(self, story: Story, models: Models) -> None:
+        self.story = story
+        self._matcher = Matcher(story, models)
+        self._gate = models.gates.drafted if story.drafted else models.gates.reviewed
+
+    def respond(self, message: str, previous: Turn | None = None) -> Exchange:
+        """The reply to a message of any content and length; `previous` is the turn that it may follow up."""
+        text = clean(message)
+        remark = aside(text) if previous and previous.answer else None
+        if remark and previous and previous.answer:
+            reply = self._remark(remark, previous.answer)
+            return Exchange(message, reply, previous, rule="a remark on the last answer")
+        intent = smalltalk(text)
+        if intent or not (content_words(text) or (previous and text)):
+            chat = Smalltalk(intent or "empty", self.story.title, self._openers())
+            return Exchange(message, chat, previous or Turn("", None), rule="smalltalk: nothing is asked of the story")
+        written = self._matcher.written(text)
+        if written:
+            return self._exchange_of(message, text, written, previous)
+        gist = self._matcher.gist() if asks_for_gist(text) else None
+        if gist:
+            reply = self._answer_of(gist.fact, gist.answer, gist.quote, GIST_SCORE)
+            return Exchange(message, reply, Turn(text, reply), rule="what the story is about")
+        steps: list[Step] = []
+        replies: list[Reply] = []
+        earlier = previous.question if previous else ""
+        said = previous.answer if previous else None
+        for part in parts(text):
+            before = last_words(earlier) if earlier and leans_on_before(part) else ""
+            reply, step = self._decide(part, before, said if before else None)
+            said = reply if isinstance(reply, Answer) else said
+            steps.append(step)
+            replies.append(reply)
+            earlier = f"{before} {part}".strip()
+        reply = replies[0]
+        if len(replies) > 1:
+            if not all(isinstance(part, Answer) for part in replies):
+                whole, step = self._decide(text)
+                steps.append(step)
+                replies.append(whole)
+            reply = _together(replies)
+        answer = reply if isinstance(reply, Answer) else None
+        return Exchange(message, reply, Turn(earlier, answer or (previous.answer if previous else None)), tuple(steps))
+
+    def _exchange_of(self, message: str, text: str, row: Fact | Gap, previous: Turn | None) -> Exchange:
+        """An editor who wrote a question into the table decided what it gets."""
+        if isinstance(row, Fact):
+            answer = self._answer_of(row, row.answer, row.quote, 100.0)
+            return Exchange(message, answer, Turn(text, answer), rule=f"fact {row.id} holds this very question")
+        suggestions = tuple(map(_suggestion, self._matcher.closest(text)[:2]))
+        reply = NotInStory(row.says, suggestions, 0.0, row.id, row.line)
+        turn = Turn(text, previous.answer if previous else None)
+        return Exchange(message, reply, turn, rule=f"gap {row.id} holds this very question")
+
+    def reply_for(self, fact_id: str) -> Answer | None:
+        """The plain answer of a fact, or None where the table has no such fact."""
+        fact = self.story.table.fact(fact_id)
+        return self._answer_of(fact, fact.answer, fact.quote, 100.0) if fact else None
+
+    def alternatives(self, message: str, without: str) -> Exchange:
+        """The next candidates for a message whose answer, the fact `without`, was not what was asked."""
+        text = clean(message)
+        facts = [f for f in self._matcher.closest(self._matcher.normalised(text)) if f.id != without]
+        reply = DidYouMean(tuple(map(_suggestion, facts[:SUGGESTIONS])), 0.0)
+        return Exchange(
+            message, reply if facts else NotInStory(GENERAL_REFUSAL), Turn(text, None), rule="other candidates"
+        )
+
+    def suggest(self, typed: str, limit: int = 25) -> list[str]:
+        """Questions of the table for what was typed so far, best first, each at most 100 characters."""
+        questions = self.story.table.questions
+        if not typed.strip():
+            return list(questions[:limit])
+        so_far = utils.default_process(typed)
+
+        def closeness(question: str) -> float:
+            """What was typed is the question's beginning, or names what the question holds."""
+            processed = utils.default_process(question)
+            return max(fuzz.ratio(so_far, processed[: len(so_far)]), fuzz.token_set_ratio(so_far, processed))
+
+        found = {question: closeness(question) for question in questions}
+        close = [question for question in questions if found[question] >= SUGGESTED]
+        return sorted(close, key=lambda question: -found[question])[:limit]
+
+    def _decide(self, question: str, before: str = "", said: Answer | None = None) -> tuple[Reply, Step]:
+        """The reply to one question; `said` is the answer just given, which a follow-up does not ask for again."""
+        normalised, context = self._matcher.normalised(question), self._matcher.normalised(before)
+        match = self._matcher.match(normalised, context)
+        fresh = [c for c in match.candidates if not (said and _repeats(c, said))]
+        scored = sorted(
+            ((c, self._gate.probability(c.signals)) for c in fresh),
+            key=lambda pair: (
+                pair[0].signals.type_misfit,
+                -pair[1],
+                pair[0].fact.line,
+                pair[0].fact.id,
+                pair[0].answer,
+            ),
+        )
+        reply, rule = self._gated(match, scored, stranger=bool(before) and names_another(question))
+        return reply, Step(question, f"{context} {normalised}".strip(), match, tuple(scored), rule)
+
+    def _gated(self, match: Match, scored: list[tuple[Candidate, float]], stranger: bool) -> tuple[Reply, str]:
+        if match.unknown >= OFF_TOPIC_UNKNOWN and match.best_rank < OFF_TOPIC_RANK:
+            return OffTopic(self._openers()), "off topic: nothing in it is close to the story"
+        if not scored or (stranger and match.unknown == 1):
+            suggestions = self._suggestions(match, [])[:2]
+            return NotInStory(GENERAL_REFUSAL, suggestions), "not in the story: nothing new, or a name it does not hold"
+        best, probability = scored[0]
+        score = round(100 * probability, 1)
+        outcome = self._gate.outcome(probability * (FOLLOW_UP_ODDS if match.narrowed else 1))
+        if outcome == "answer" and best.signals.type_misfit:
+            outcome = "offer"  # what cannot be an answer of the kind asked for is none, however close it comes
+        if outcome == "answer":
+            return self._answer(best, score), f"answer: {score} is over the threshold"
+        suggestions = self._suggestions(match, [c.fact for c, _ in scored])
+        if outcome == "offer" and len(suggestions) > 1:
+            return DidYouMean(suggestions, score), f"did you mean: {score} is between the thresholds"
+        gap = match.gap if match.gap_score >= GAP_NAMED else None
+        says = gap.says if gap else GENERAL_REFUSAL
+        reply = NotInStory(says, suggestions[:2], score, gap.id if gap else None, gap.line if gap else None)
+        return reply, f"not in the story: {score} is below the thresholds"
+
+    def _answer(self, best: Candidate, score: float) -> Answer:
+        corrects = best.reading.contradicts > best.reading.answers
+        answer = best.answer if best.answer.strip() else best.passage.text
+        return replace(self._answer_of(best.fact, answer, best.quote, score), corrects=corrects)
+
+    def _answer_of(self, fact: Fact, answer: str, quote: str, score: float) -> Answer:
+        text = self.story.article.sentence_with(fact.line, quote)
+        marked = answer if answer in text else quote if quote in text else ""
+        source = Source(self.story.name, fact.line, text, marked)
+        return Answer(answer, (source,), fact.id, score, drafted=fact.status == "draft")
+
+    def _remark(self, kind: str, answer: Answer) -> Reply:
+        if kind != "more":
+            return answer
+        source = answer.sources[0]
+        others = [f for f in self.story.table.facts if f.line == source.line and f.id != answer.fact]
+        fresh = [f for f in others if f.answer not in answer.answer]
+        suggestions = tuple(_suggestion(f) for f in (fresh or others)[:SUGGESTIONS])
+        line = self.story.article.line(source.line)
+        whole = Source(source.story, source.line, line, answer.answer if answer.answer in line else "")
+        return replace(answer, sources=(whole,), suggestions=suggestions)
+
+    def _suggestions(self, match: Match, facts: list[Fact]) -> tuple[Suggestion, ...]:
+        closest = [*facts, *match.closest]
+        unique = list({fact.id: fact for fact in closest}.values())
+        return tuple(map(_suggestion, unique[:SUGGESTIONS]))
+
+    def _openers(self) -> tuple[Suggestion, ...]:
+        """Facts to begin with: what the story is about, then the first of each of the article's first lines."""
+        facts = self.story.table.facts
+        firsts: dict[int, Fact] = {f.line: f for f in facts if any(map(asks_for_gist, f.questions))}
+        for fact in facts:
+            firsts.setdefault(fact.line, fact)
+        return tuple(map(_suggestion, list(firsts.values())[:SUGGESTIONS]))
+
+
+def _repeats(candidate: Candidate, said: Answer) -> bool:
+    if candidate.fact.line != said.sources[0].line:
+        return False
+    same_words = candidate.answer in said.answer or said.answer in candidate.answer
+    return same_words or (candidate.fact.id == said.fact and not said.drafted)
+
+
+def _suggestion(fact: Fact) -> Suggestion:
+    return Suggestion(fact.questions[0], fact.id, fact.line)
+
+
+def _together(replies: list[Reply]) -> Reply:
+    """One reply to a compound message: the answers to its parts joined; the last reply where none is an answer.
+
+    Where a part has no answer, the last reply is the one to the whole message.
+    """
+    kept: list[Answer] = []
+    for answer in replies:
+        if isinstance(answer, Answer) and not any(_covers(other.answer, answer.answer) for other in kept):
+            kept = [other for other in kept if not _covers(answer.answer, other.answer)] + [answer]
+    if not kept:
+        return replies[-1]
+    sources = tuple({(s.line, s.text): s for answer in kept for s in answer.sources}.values())
+    return replace(
+        kept[0],
+        answer="; ".join(answer.answer for answer in kept),
+        sources=sources,
+        score=min(answer.score for answer in kept),
+        corrects=any(answer.corrects for answer in kept),
+    )
+
+
+def _covers(longer: str, shorter: str) -> bool:
+    return shorter.casefold().strip(" .") in longer.casefold()
+
+
+def build_responder(story: Story, models: Models) -> Responder:
+    """A responder for a story; encodes the story, or takes its encodings from the cache."""
+    return Responder(story, models)

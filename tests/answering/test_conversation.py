@@ -1,0 +1,97 @@
+"""Follow-ups, remarks, and the bounded memory of conversations."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.answering.conversation import Conversations, Turn, aside, last_words, leans_on_before
+from bot.answering.reply import Answer, NotInStory
+from bot.answering.responder import Responder
+
+TURN = Turn("when did it open", None)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("are you sure?", "sure"),
+        ("really?", "sure"),
+        ("where does it say that?", "source"),
+        ("which line", "source"),
+        ("source?", "source"),
+        ("tell me more", "more"),
+        ("anything else?", "more"),
+        ("are you sure Kim said so?", None),
+        ("where does Kim live", None),
+    ],
+)
+def test_remarks_on_the_last_answer(message: str, kind: str | None) -> None:
+    """A remark asks about the last answer; a question that only begins like one is a question."""
+    assert aside(message) == kind
+
+
+@pytest.mark.parametrize(
+    ("message", "leans"),
+    [
+        ("when?", True),
+        ("who said that?", True),
+        ("and why?", True),
+        ("what about Russia?", True),
+        ("how many?", True),
+        ("When did North Korea confirm the deployment?", False),
+        ("Who is Valery Gerasimov?", False),
+    ],
+)
+def test_what_leans_on_the_message_before(message: str, leans: bool) -> None:
+    """A whole question stands alone; a fragment does not."""
+    assert leans_on_before(message) is leans
+
+
+def test_a_follow_up_is_read_with_the_end_of_a_long_question() -> None:
+    """The earlier question is taken whole, or its last words."""
+    assert last_words("when did it open") == "when did it open"
+    assert last_words("a " * 50).split() == ["a"] * 30
+
+
+def test_memory_is_bounded_in_number_and_time() -> None:
+    """The oldest reader goes first, and nobody is remembered past the age."""
+    kept = Conversations(max_readers=2, max_age_s=60)
+    for now, key in enumerate(("ann:1", "bea:1", "cem:1")):
+        kept.remember(key, TURN, float(now))
+    assert kept.previous("ann:1", 3.0) is None
+    assert kept.previous("bea:1", 3.0) == TURN
+    assert kept.previous("cem:1", 63.0) is None
+    assert len(kept) == 1
+
+
+def test_a_reader_can_be_forgotten() -> None:
+    """Every place of one reader is forgotten, nobody else's."""
+    kept = Conversations()
+    for key in ("1:10", "1:11", "12:10"):
+        kept.remember(key, TURN, 0.0)
+    assert kept.forget("1:") == 2
+    assert kept.previous("12:10", 1.0) == TURN
+
+
+def test_follow_ups_on_the_seed_story(seed_responder: Responder) -> None:
+    """Where it stands and whether it is sure give the same answer again; a new question is not dragged back."""
+    first = seed_responder.respond("When did North Korea confirm the deployment?")
+    assert isinstance(first.reply, Answer)
+    assert first.reply.answer == "April 28"
+    for remark in ("where does it say that?", "are you sure?"):
+        again = seed_responder.respond(remark, first.turn)
+        assert again.reply == first.reply
+        assert again.turn == first.turn
+    more = seed_responder.respond("tell me more", first.turn).reply
+    assert isinstance(more, Answer)
+    assert more.suggestions
+    other = seed_responder.respond("Who is Valery Gerasimov?", first.turn).reply
+    assert other == seed_responder.respond("Who is Valery Gerasimov?").reply
+
+
+def test_a_refusal_keeps_the_last_answer_at_hand(seed_responder: Responder) -> None:
+    """After "the story doesn't say" a reader can still ask for the line of the answer before."""
+    first = seed_responder.respond("When did North Korea confirm the deployment?")
+    second = seed_responder.respond("What did the deployment cost in dollars?", first.turn)
+    assert isinstance(second.reply, NotInStory)
+    assert second.turn.answer == first.reply

@@ -1,0 +1,81 @@
+"""The model files and the cache of encodings: missing, damaged, shared, read-only."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bot.answering.cache import encode_all
+from bot.answering.candidates import Signals
+from bot.answering.encoder import MODELS
+from bot.answering.gate import Gate
+from bot.answering.matcher import Models
+from bot.errors import ModelError
+from tests.conftest import SEED
+
+FILES = ("encoder.int8.onnx", "reader.int8.onnx", "tokenizer.json", "gate.json")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the models."""
+    return Path(shutil.copytree(MODELS, tmp_path / "models"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_model_file_is_one_sentence(folder: Path, name: str) -> None:
+    """It names the file and what to do."""
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=name) as told:
+        Models.load(folder)
+    assert "install the package again" in str(told.value)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_damaged_model_file_is_one_sentence(folder: Path, name: str) -> None:
+    """Half a file is as good as none."""
+    path = folder / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ModelError, match=name):
+        Models.load(folder)
+
+
+def test_encodings_are_kept_and_damaged_ones_made_anew(models: Models, tmp_path: Path) -> None:
+    """The cache gives what encoding gives; a damaged file is written again."""
+    texts = ["The bridge opened on May 3.", "", "Nine were hurt."]
+    fresh = encode_all(models.encoder, texts, tmp_path)
+    (file,) = tmp_path.iterdir()
+    kept = file.read_bytes()
+    file.write_bytes(kept[:100])
+    for again in (encode_all(models.encoder, texts, tmp_path), encode_all(models.encoder, texts, None)):
+        for one, other in zip(fresh, again, strict=True):
+            assert np.array_equal(one.ids, other.ids)
+            assert np.allclose(one.states, other.states, atol=2e-3)
+    (file,) = tmp_path.iterdir()
+    assert len(file.read_bytes()) == len(kept)
+
+
+def test_two_processes_may_write_at_once(tmp_path: Path) -> None:
+    """Both answer, and one whole file is left."""
+    command = [sys.executable, "-m", "bot", "ask", "--story", str(SEED), "When did North Korea confirm the deployment?"]
+    environment = {"SOURCELINE_CACHE": str(tmp_path / "cache"), "PATH": "/usr/bin:/bin"}
+    both = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=SEED.parents[1], text=True)
+        for _ in range(2)
+    ]
+    assert [process.communicate(timeout=120)[0].split("\n")[0] for process in both] == ["April 28"] * 2
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_the_gate_has_three_outcomes() -> None:
+    """Thresholds on a probability that grows with the signals."""
+    gate = Gate({"reads": 1.0}, 0.0, answer=0.7, offer=0.4)
+    told = [gate.probability(Signals(reads=reads)) for reads in (-5.0, 0.0, 5.0)]
+    assert told == sorted(told)
+    assert [gate.outcome(probability) for probability in told] == ["refuse", "offer", "answer"]
+    assert gate.probability(Signals(reads=1e9)) <= 1

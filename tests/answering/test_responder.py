@@ -1,0 +1,200 @@
+"""Replies on the shipped story and on drafted ones, with the shipped models."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bot.answering.matcher import Models
+from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Smalltalk
+from bot.answering.responder import Responder, build_responder
+from bot.story.library import Story, load_story
+from bot.surfaces.plain import json_object, plain_text
+from tests.conftest import SEED
+
+FERRY = """Ferry strikes pier in Brask harbour, nine hurt
+
+BRASK, Oct. 3 (Coastwire) - A passenger ferry struck a stone pier in Brask harbour late on Thursday, injuring nine \
+people, the harbour office said.
+
+The Marigold, with 212 people on board, had left the island of Tolm at 9:40 p.m. in calm weather.
+
+“The captain reported that the rudder no longer answered,” harbour master Ilse Renfro told reporters on Friday.
+
+The Brask Ferry Company denied reports that the rudder had been due for repair, and said it would publish the \
+maintenance log next week.
+"""
+
+
+@pytest.fixture(scope="module")
+def ferry(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Responder:
+    """A story that nobody reviewed."""
+    path = tmp_path_factory.mktemp("story") / "ferry.txt"
+    path.write_text(FERRY, "utf-8")
+    return build_responder(load_story(path), models)
+
+
+@pytest.mark.parametrize(
+    ("message", "answer", "line"),
+    [
+        ("When did North Korea confirm the deployment?", "April 28", 3),
+        ("when did north korea confirm the deployment", "April 28", 3),
+        ("WHEN DID NORTH KOREA CONFIRM THE DEPLOYMENT???", "April 28", 3),
+        ("**when** did <@99> North Korea confirm the deployment", "April 28", 3),
+    ],
+)
+def test_the_first_question_is_answered_with_its_line(
+    seed_responder: Responder, message: str, answer: str, line: int
+) -> None:
+    """Short answer, the sentence it stands in, the line."""
+    reply = seed_responder.respond(message).reply
+    assert isinstance(reply, Answer)
+    assert (reply.answer, reply.sources[0].line, reply.corrects) == (answer, line, False)
+    assert reply.sources[0].text in seed_responder.story.article.line(line)
+
+
+def test_every_question_of_the_table_gets_its_fact_or_the_same_words(seed_responder: Responder) -> None:
+    """An editor who wrote a question into the table sees its answer, or one from the same line that holds it."""
+    asked = [(fact, question) for fact in seed_responder.story.table.facts for question in fact.questions]
+    sample = asked[:: max(1, len(asked) // 120)]
+    missed = []
+    for fact, question in sample:
+        reply = seed_responder.respond(question).reply
+        if not (isinstance(reply, Answer) and any(source.line == fact.line for source in reply.sources)):
+            missed.append(question)
+    assert len(missed) <= len(sample) * 0.05, missed
+
+
+def test_a_known_gap_is_refused_with_its_sentence(seed_responder: Responder) -> None:
+    """The table's own gap questions are answered with the gap's own sentence."""
+    gaps = seed_responder.story.table.gaps
+    told = 0
+    for gap in gaps:
+        reply = seed_responder.respond(gap.questions[0]).reply
+        assert not isinstance(reply, Answer), gap.questions[0]
+        told += isinstance(reply, NotInStory) and reply.says == gap.says
+    assert told >= 0.9 * len(gaps)
+
+
+def test_a_drafted_story_answers_with_words_of_its_line(ferry: Responder) -> None:
+    """Nobody reviewed the table: the answer is read off the line, and says so."""
+    reply = ferry.respond("How many people were hurt?").reply
+    assert isinstance(reply, Answer)
+    assert reply.drafted
+    assert "nine" in reply.answer
+    assert reply.answer in reply.sources[0].text
+
+
+def test_two_questions_get_both_answers_each_with_its_line(ferry: Responder) -> None:
+    """The answers joined, the lines in order."""
+    reply = ferry.respond("How many people were on board and who is Ilse Renfro?").reply
+    assert isinstance(reply, Answer)
+    assert "212" in reply.answer
+    assert "harbour master" in reply.answer
+    assert [source.line for source in reply.sources] == [5, 7]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        " ",
+        "🎉🎉🎉",
+        "the of and",
+        "?" * 50,
+        "\x00\x01\u202e",
+        "a" * 10_000,
+        "when " * 3000,
+        "```\ncode\n```",
+        "<@1>",
+    ],
+)
+def test_any_message_gets_a_reply(seed_responder: Responder, message: str) -> None:
+    """No content and no length is an exception, and none of these is an answer."""
+    assert not isinstance(seed_responder.respond(message).reply, Answer)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(max_size=300) | st.lists(st.sampled_from(FERRY.split()), max_size=12).map(" ".join))
+def test_whatever_is_asked_the_reply_quotes_the_story(ferry: Responder, message: str) -> None:
+    """Every answer stands on its line, every suggestion names a fact, the JSON form holds, twice gives the same."""
+    reply = ferry.respond(message).reply
+    told = json.loads(json.dumps(json_object(message, reply)))
+    assert told["kind"] in ("answer", "did_you_mean", "not_in_story", "off_topic", "smalltalk")
+    assert told["text"] == plain_text(reply)
+    assert (told["source"] is None) == (told["kind"] != "answer")
+    assert 0 <= told["score"] <= 100
+    for source in told["sources"]:
+        assert source["text"] in ferry.story.article.line(source["line"])
+    for suggestion in told["suggestions"]:
+        assert ferry.reply_for(suggestion["fact"]) is not None
+    assert ferry.respond(message).reply == reply
+
+
+def test_the_order_of_the_rows_changes_nothing(seed_responder: Responder, models: Models) -> None:
+    """The same replies and scores from the same table with its rows turned round."""
+    story = seed_responder.story
+    table = dataclasses.replace(story.table, facts=story.table.facts[::-1], gaps=story.table.gaps[::-1])
+    turned = build_responder(Story(story.name, story.article, table, drafted=False), models)
+    for message in ("who confirmed it", "how many died", "why did they go", "what is the party called", "Putin said?"):
+        one, other = seed_responder.respond(message).reply, turned.respond(message).reply
+        assert type(one) is type(other)
+        assert getattr(one, "score", None) == getattr(other, "score", None)
+        if isinstance(one, Answer | NotInStory | DidYouMean):
+            assert one == other
+
+
+def test_smalltalk_and_other_topics_are_met_in_kind(seed_responder: Responder) -> None:
+    """A greeting is greeted; a recipe is not in the story."""
+    hello = seed_responder.respond("hi there").reply
+    assert isinstance(hello, Smalltalk)
+    assert hello.intent == "greeting"
+    assert isinstance(seed_responder.respond("best lasagna recipe with zucchini").reply, OffTopic | NotInStory)
+
+
+def test_a_fact_can_be_had_by_its_id(seed_responder: Responder) -> None:
+    """What a button shows; a fact that is gone is None."""
+    fact = seed_responder.story.table.facts[0]
+    reply = seed_responder.reply_for(fact.id)
+    assert reply is not None
+    assert reply.answer == fact.answer
+    assert seed_responder.reply_for("no-such-fact") is None
+
+
+def test_other_candidates_leave_out_the_refused_fact(seed_responder: Responder) -> None:
+    """The button "Not what I asked" offers other facts than the one shown."""
+    first = seed_responder.respond("When did North Korea confirm the deployment?").reply
+    assert isinstance(first, Answer)
+    reply = seed_responder.alternatives("When did North Korea confirm the deployment?", first.fact).reply
+    assert isinstance(reply, DidYouMean)
+    assert all(suggestion.fact != first.fact for suggestion in reply.suggestions)
+
+
+def test_autocomplete_offers_the_tables_questions(seed_responder: Responder) -> None:
+    """Best first, at most 25, at most 100 characters, from the table; all of them where nothing was typed."""
+    found = seed_responder.suggest("when did north korea conf")
+    assert found[0].lower().startswith("when did north korea")
+    assert len(seed_responder.suggest("")) == 25
+    for question in (*found, *seed_responder.suggest("")):
+        assert question in seed_responder.story.table.questions
+        assert len(question) <= 100
+
+
+def test_an_article_of_one_line_answers(models: Models, tmp_path: Path) -> None:
+    """The smallest story works."""
+    path = tmp_path / "one.txt"
+    path.write_text("The bridge opened on May 3.\n", "utf-8")
+    reply = build_responder(load_story(path), models).respond("When did the bridge open?").reply
+    assert isinstance(reply, Answer)
+    assert "May 3" in reply.answer
+
+
+def test_the_seed_article_is_the_given_one() -> None:
+    """Byte for byte: the digest in the table is the article's."""
+    story = load_story(SEED)
+    assert story.table.sha256 == story.article.sha256

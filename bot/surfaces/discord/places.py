@@ -1,0 +1,33 @@
+"""Where commands can be used, and the choices of stories that they share."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import discord
+from discord import app_commands
+
+from bot.story.draft import shortened
+from bot.surfaces.discord.desk import Desk
+from bot.surfaces.discord.render import MAX_CHOICE
+
+Command = TypeVar("Command")
+Tree = app_commands.CommandTree[discord.AutoShardedClient]
+
+
+def everywhere(command: Command) -> Command:
+    """Usable in servers, direct messages and wherever the app is installed on an account."""
+    decorated: Any = app_commands.allowed_installs(guilds=True, users=True)(command)
+    made: Command = app_commands.allowed_contexts(guilds=True, dms=True, private_channels=True)(decorated)
+    return made
+
+
+def story_choices(desk: Desk, typed: str) -> list[app_commands.Choice[str]]:
+    """Stories whose name or title holds what was typed, by title."""
+    wanted = typed.strip().casefold()
+    names = [n for n in desk.library.responders if wanted in n.casefold() or wanted in desk.title(n).casefold()]
+    return [
+        app_commands.Choice(name=shortened(desk.title(name), MAX_CHOICE), value=name)
+        for name in names
+        if len(name) <= MAX_CHOICE
+    ][:25]

@@ -1,0 +1,50 @@
+"""The host's optional log of questions: what readers ask, for editors. Never who asked; off by default."""
+
+from __future__ import annotations
+
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+from bot.answering.reply import Answer, Reply
+from bot.surfaces.discord.metrics import KINDS
+
+KEPT_DAYS = 30
+
+
+class QuestionLog:
+    """One JSON object a line: the day, the story, the kind of reply, the fact, the question. Expires by itself."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pruned: date | None = None
+
+    def add(self, today: date, story: str, question: str, reply: Reply) -> None:
+        """Append a question. Raises OSError."""
+        if self._pruned != today:
+            self._prune(today)
+        row = {
+            "day": today.isoformat(), "story": story, "kind": KINDS[type(reply)],
+            "fact": reply.fact if isinstance(reply, Answer) else None, "question": question,
+        }  # fmt: skip
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def _prune(self, today: date) -> None:
+        self._pruned = today
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if not self._path.exists():
+            return
+        oldest = (today - timedelta(days=KEPT_DAYS)).isoformat()
+        with self._path.open(encoding="utf-8", errors="replace") as file:
+            kept = [line for line in file if _day(line) >= oldest]
+        fresh = self._path.with_name(self._path.name + ".new")
+        fresh.write_text("".join(kept), "utf-8")
+        fresh.replace(self._path)
+
+
+def _day(line: str) -> str:
+    try:
+        return str(json.loads(line)["day"])
+    except (ValueError, KeyError, TypeError):
+        return ""

@@ -1,0 +1,98 @@
+"""A reply as a Discord message: answer first, then the source line as a quotation; escaped, and within the limits.
+
+Plain message text, neither embeds nor layout components: it is what a notification, a reply's preview, a screen reader
+and a search show, and it reads the same on a phone.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+import discord
+
+from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Reply, Smalltalk, Source, Suggestion
+from bot.story.draft import shortened
+from bot.surfaces.plain import DRAFT_NOTE, opening, smalltalk_text
+
+MAX_CONTENT = 2000  # characters of a message
+MAX_LABEL = 80  # characters of a button's label
+MAX_CHOICE = 100  # characters of an autocomplete choice
+NOBODY = discord.AllowedMentions.none()
+
+_SOURCE_ROOMS = (900, 400, 150)  # of a source's text; the widest with which the whole message fits
+
+
+def escaped(text: str) -> str:
+    """Text that Discord shows as it is: no Markdown, no mention, no line break."""
+    plain = discord.utils.escape_markdown(" ".join(text.split()), as_needed=False)
+    return discord.utils.escape_mentions(plain).replace("<", "\\<")
+
+
+def quoted(source: Source, title: str, room: int = _SOURCE_ROOMS[0]) -> str:
+    """A source as a block quotation, the answer's words in it marked bold, with line number and story."""
+    text = _excerpt(source.text, source.marked, room)
+    at = text.find(source.marked) if source.marked else -1
+    if at >= 0 and source.marked.strip() != text.strip():
+        end = at + len(source.marked)
+        body = f"{_escaped_inside(text[:at])}**{escaped(source.marked)}**{_escaped_inside(text[end:])}"
+    else:
+        body = escaped(text)
+    return f"> {body}\n-# Line {source.line} of “{escaped(shortened(title, 120))}”"
+
+
+def _excerpt(text: str, marked: str, room: int) -> str:
+    """As much of a text as there is room for, around the marked words."""
+    at = text.find(marked) if marked else -1
+    if len(text) <= room or at < 0 or len(marked) > room:
+        return shortened(text, room)
+    start = max(0, min(at - (room - len(marked)) // 2, len(text) - room))
+    end = start + room
+    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
+
+
+def _escaped_inside(text: str) -> str:
+    left, right = " " if text[:1].isspace() else "", " " if text[-1:].isspace() else ""
+    return f"{left}{escaped(text)}{right}" if text.strip() else left
+
+
+def listed(suggestions: tuple[Suggestion, ...], lead: str) -> str:
+    """Suggestions as a list under a lead, or nothing."""
+    return "\n".join([lead, *(f"- {escaped(s.question)}" for s in suggestions)]) if suggestions else ""
+
+
+def content(reply: Reply, title: str) -> str:
+    """The text of a reply about a story of that title, at most 2,000 characters."""
+    texts = (_text(reply, title, room).strip() for room in _SOURCE_ROOMS)
+    return shortened(next((text for text in texts if len(text) <= MAX_CONTENT), _text(reply, title, 150)), MAX_CONTENT)
+
+
+def _text(reply: Reply, title: str, room: int) -> str:
+    match reply:
+        case Answer():
+            lead = opening(reply).removesuffix(reply.answer)
+            head = f"{escaped(lead)} **{escaped(reply.answer)}**".strip()
+            note = f"-# {DRAFT_NOTE}" if reply.drafted else ""
+            more = listed(reply.suggestions, "The same line also answers:")
+            sources = [quoted(source, title, room) for source in reply.sources[:2]]
+            return "\n".join(part for part in (head, *sources, note, more) if part)
+        case DidYouMean():
+            return listed(reply.suggestions, "Did you mean:")
+        case NotInStory():
+            return f"{escaped(reply.says)}\n{listed(reply.suggestions, 'What it does say something about:')}"
+        case OffTopic():
+            return f"That is not what this story is about.\n{listed(reply.suggestions, 'You could ask:')}"
+        case Smalltalk():
+            return f"{escaped(smalltalk_text(reply))}\n{listed(reply.suggestions, 'For example:')}"
+        case _:
+            assert_never(reply)
+
+
+def with_neighbours(lines: tuple[str, ...], number: int) -> str:
+    """A line between the nearest lines that hold words, each with its number; the line itself in bold."""
+    full = [i for i, line in enumerate(lines, 1) if line.strip()]
+    at = full.index(number)
+    shown = []
+    for i in full[max(0, at - 1) : at + 2]:
+        text = escaped(shortened(lines[i - 1], 550))
+        shown.append(f"Line {i}: **{text}**" if i == number else f"Line {i}: {text}")
+    return shortened("\n\n".join(shown), MAX_CONTENT)

@@ -1,0 +1,103 @@
+"""Choices in an SQLite file: the store of a bot that runs as one process."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from bot.surfaces.discord.store import SCHEMA_VERSION, Choices, StoreUnavailableError, hears_of
+
+BUSY_TIMEOUT_S = 1.0  # a reader waits for a lock no longer; SIGTERM's five seconds stay whole
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS sourceline_schema (version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS choices (
+    server INTEGER NOT NULL, place INTEGER NOT NULL, story TEXT, hears TEXT, private INTEGER,
+    PRIMARY KEY (server, place)
+) WITHOUT ROWID;
+INSERT INTO sourceline_schema SELECT {version} WHERE NOT EXISTS (SELECT 1 FROM sourceline_schema);
+"""
+
+Result = TypeVar("Result")
+
+
+class SqliteStore:
+    """One connection on a thread of its own; opened when needed, opened anew after a failure."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="settings")
+
+    async def load(self, server: int) -> dict[int, Choices]:
+        """The choices of a server by place."""
+        sql = "SELECT place, story, hears, private FROM choices WHERE server = ?"
+        rows = await self._run(lambda db: db.execute(sql, (server,)).fetchall())
+        return {
+            place: Choices(story, hears_of(hears), None if private is None else bool(private))
+            for place, story, hears, private in rows
+        }
+
+    async def save(self, server: int, place: int, choices: Choices) -> None:
+        """Keep the choices of a place; empty ones remove the place."""
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM choices WHERE server = ? AND place = ?", (server, place))
+            if choices != Choices():
+                row = (server, place, choices.story, choices.hears, choices.private)
+                db.execute("INSERT INTO choices VALUES (?, ?, ?, ?, ?)", row)
+
+        await self._run(write)
+
+    async def forget(self, server: int) -> None:
+        """Remove everything of a server."""
+        await self._run(lambda db: db.execute("DELETE FROM choices WHERE server = ?", (server,)))
+
+    async def servers(self) -> set[int]:
+        """The servers that something is kept of."""
+        return set(await self._run(lambda db: [row[0] for row in db.execute("SELECT DISTINCT server FROM choices")]))
+
+    async def close(self) -> None:
+        """Close the file."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+        self._thread.shutdown(wait=False)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work)
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        try:
+            if self._connection is None:
+                self._connection = self._connect()
+            with self._connection as db:
+                return work(db)
+        except (sqlite3.Error, OSError) as error:
+            self._disconnect()
+            raise StoreUnavailableError(f"{self._path.name}: {error}") from error
+
+    def _connect(self) -> sqlite3.Connection:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        db = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT_S, check_same_thread=False)
+        try:
+            with suppress(sqlite3.OperationalError):  # a read-only file can still be read
+                db.execute("PRAGMA journal_mode = WAL")
+            if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'choices'").fetchone() is None:
+                db.executescript(f"BEGIN IMMEDIATE;{_SCHEMA.format(version=SCHEMA_VERSION)}COMMIT;")
+            (version,) = db.execute("SELECT version FROM sourceline_schema").fetchone()
+            if version > SCHEMA_VERSION:
+                raise StoreUnavailableError(f"{self._path.name}: written by a newer version of Sourceline")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None

@@ -1,0 +1,1 @@
+"""The real discord.py against a loopback Discord."""

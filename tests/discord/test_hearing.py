@@ -1,0 +1,276 @@
+"""Messages in servers and direct ones: replies, edits, deletions, cooldowns, and when the bot is silent."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bot.surfaces.discord.client import SourcelineBot
+from bot.surfaces.discord.desk import Desk
+from bot.surfaces.discord.hearing import UNREADABLE, looks_like_question
+from bot.surfaces.discord.library import Library
+from bot.surfaces.discord.manners import (
+    CHANNEL_MESSAGES,
+    CHANNEL_SECONDS,
+    READER_MESSAGES,
+    READER_SECONDS,
+    SLOW_DOWN,
+)
+from bot.surfaces.discord.sqlite_store import SqliteStore
+from tests.discord.conftest import Clock, connected
+from tests.discord.loopback import ANN, BOB, BOT, CHANNEL, DM, GUILD, MESSAGE_CONTENT, QUIET, FakeDiscord
+
+CONFIRMED = "When did North Korea confirm the deployment?"
+ME = f"<@{BOT['id']}>"
+IN_CHANNEL, IN_DM = f"/channels/{CHANNEL}/messages", f"/channels/{DM}/messages"
+
+
+async def said(server: FakeDiscord, ending: str) -> str:
+    """The text of the next message that the bot sends there."""
+    text: str = (await server.call(ending=ending, method="POST")).body["content"]
+    return text
+
+
+async def mention(server: FakeDiscord, text: str = CONFIRMED) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A question by mention and the bot's answer to it, as messages."""
+    question = await server.guild_message(f"{ME} {text}")
+    await server.call(ending=IN_CHANNEL)
+    return question, list(server.messages.values())[-1]
+
+
+async def test_a_reply_to_the_bot_is_a_follow_up_of_that_answer(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """Somebody else who replies to an answer asks on from there, not from an own conversation."""
+    await server.enter_guild()
+    _, answer = await mention(server)
+    await server.reply(answer, "which line?", BOB)
+    assert "Line 3 of" in await said(server, IN_CHANNEL)
+
+
+async def test_a_reply_that_does_not_ping_is_a_follow_up_where_its_text_can_be_read(
+    server: FakeDiscord, library: Library, clock: Clock
+) -> None:
+    """With the message-content intent a reply without a ping is read and answered."""
+    async with connected(server, Desk(library, clock=clock, message_content=True)):
+        assert server.identify["intents"] & MESSAGE_CONTENT
+        await server.enter_guild()
+        _, answer = await mention(server)
+        await server.reply(answer, "which line?", ping=False)
+        assert "Line 3 of" in await said(server, IN_CHANNEL)
+
+
+async def test_a_reply_that_cannot_be_read_gets_one_hint(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """Without the intent Discord blanks such a reply: the reader is told so once."""
+    await server.enter_guild()
+    _, answer = await mention(server)
+    await server.reply(answer, "which line?", ping=False)
+    await server.reply(answer, "hello?", ping=False)
+    assert await said(server, IN_CHANNEL) == UNREADABLE
+    await mention(server)
+    assert server.calls.empty()
+
+
+async def test_a_direct_message_follows_up_the_one_before(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """A conversation keeps what was asked."""
+    await server.dm(CONFIRMED)
+    assert "April 28" in await said(server, IN_DM)
+    await server.dm("which line?")
+    assert "Line 3 of" in await said(server, IN_DM)
+
+
+async def test_an_edited_question_updates_its_answer(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """Within a minute the answer is changed in its place, in direct messages as in servers."""
+    question = await server.dm("hello")
+    assert (await said(server, IN_DM)).startswith("Hello!")
+    await server.edit(question, CONFIRMED)
+    edited = await server.call(method="PATCH")
+    assert edited.path.startswith(f"/channels/{DM}/messages/")
+    assert "April 28" in edited.body["content"]
+    assert edited.body["allowed_mentions"]["parse"] == []
+
+
+async def test_an_edit_that_changes_no_word_or_comes_late_changes_nothing(
+    server: FakeDiscord, bot: SourcelineBot, clock: Clock
+) -> None:
+    """A link's preview is an edit too; and after a minute an answer stands."""
+    question = await server.dm("hello")
+    await said(server, IN_DM)
+    await server.edit(question, "hello")
+    clock.now += 61
+    await server.edit(question, CONFIRMED)
+    await server.dm("thanks")
+    call = await server.call()
+    assert (call.method, call.path) == ("POST", IN_DM)
+
+
+async def test_a_deleted_question_takes_its_answer_along(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """In a server the answer to a deleted mention is deleted; in a direct message it stays."""
+    await server.enter_guild()
+    direct = await server.dm("hello")
+    await said(server, IN_DM)
+    await server.delete(direct)
+    question, answer = await mention(server)
+    await server.delete(question)
+    deleted = await server.call(method="DELETE")
+    assert deleted.path == f"{IN_CHANNEL}/{answer['id']}"
+
+
+async def test_a_question_deleted_while_it_is_answered_leaves_no_answer(
+    server: FakeDiscord, bot: SourcelineBot
+) -> None:
+    """The deletion comes between the question and the sending of its answer: the answer is taken back."""
+    await server.enter_guild()
+    held = server.hold()
+    question = await server.guild_message(f"{ME} hello")
+    await server.call(ending=IN_CHANNEL, method="POST")
+    await server.delete(question)
+    await server.guild_message(f"{ME} hello", BOB)
+    held.set()
+    assert (await server.call(method="DELETE")).path.startswith(IN_CHANNEL)
+
+
+async def test_messages_deleted_in_bulk_take_their_answers_along(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """A moderator's purge removes answers too."""
+    await server.enter_guild()
+    question, answer = await mention(server)
+    await server.push("MESSAGE_DELETE_BULK", {"ids": [question["id"]], "channel_id": CHANNEL, "guild_id": GUILD})
+    assert (await server.call(method="DELETE")).path.endswith(answer["id"])
+
+
+async def test_nothing_is_said_to_everyone_webhooks_or_bots_in_a_server(
+    server: FakeDiscord, bot: SourcelineBot
+) -> None:
+    """Even where the bot is mentioned along with everyone."""
+    await server.enter_guild()
+    await server.guild_message(f"@everyone {ME} hello", mention_everyone=True)
+    await server.guild_message(f"{ME} hello", webhook_id="12")
+    await server.guild_message(f"{ME} hello", {**BOB, "bot": True})
+    await server.guild_message(f"{ME} {CONFIRMED}")
+    assert "April 28" in await said(server, IN_CHANNEL)
+
+
+async def test_a_reader_gets_one_notice_an_episode(server: FakeDiscord, bot: SourcelineBot, clock: Clock) -> None:
+    """After the notice there is silence until the reader has been quiet; then answers, and a new notice."""
+    for _ in range(2):
+        for _ in range(READER_MESSAGES + 3):
+            await server.dm("hello")
+        told = [await said(server, IN_DM) for _ in range(READER_MESSAGES + 1)]
+        assert told.count(SLOW_DOWN) == 1
+        assert told[-1] == SLOW_DOWN
+        await server.dm("hello", BOB, channel_id="3001")
+        assert (await said(server, "/channels/3001/messages")).startswith("Hello!")
+        clock.now += READER_SECONDS + 1
+
+
+async def test_a_busy_channel_gets_one_notice(server: FakeDiscord, bot: SourcelineBot, clock: Clock) -> None:
+    """Many readers in one channel share its pace."""
+    await server.enter_guild()
+    readers = [{**ANN, "id": str(9000 + n)} for n in range(CHANNEL_MESSAGES + 3)]
+    for reader in readers:
+        await server.guild_message(f"{ME} hello", reader)
+    told = [await said(server, IN_CHANNEL) for _ in range(CHANNEL_MESSAGES + 1)]
+    assert told.count(SLOW_DOWN) == 1
+    clock.now += CHANNEL_SECONDS + 1
+    await server.guild_message(f"{ME} hello", BOB)
+    assert (await said(server, IN_CHANNEL)).startswith("Hello!")
+
+
+async def test_where_the_bot_may_not_speak_it_does_not_try(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """A mention in a channel that denies sending meets silence, without a request that Discord would count."""
+    await server.enter_guild()
+    await server.guild_message(f"{ME} hello", channel_id=QUIET)
+    await server.guild_message(f"{ME} hello")
+    await said(server, IN_CHANNEL)
+    assert server.calls.empty()
+
+
+async def test_a_refused_channel_is_left_alone_for_a_while(
+    server: FakeDiscord, bot: SourcelineBot, clock: Clock
+) -> None:
+    """50013 from Discord: silence there, one request in ten minutes, and other channels are served."""
+    await server.enter_guild()
+    server.fail("POST", IN_CHANNEL, 403, 50013)
+    await server.guild_message(f"{ME} hello")
+    await server.call(ending=IN_CHANNEL)
+    await server.guild_message(f"{ME} hello")
+    await server.dm("hello")
+    assert (await server.call()).path == IN_DM
+    clock.now += 601
+    await server.guild_message(f"{ME} hello")
+    assert (await said(server, IN_CHANNEL)).startswith("Hello!")
+
+
+async def test_without_the_right_to_read_the_history_the_answer_is_no_reply(
+    server: FakeDiscord, bot: SourcelineBot
+) -> None:
+    """Discord refuses replies there; a plain message is sent."""
+    await server.enter_guild(permissions=1024 + 2048)
+    await server.guild_message(f"{ME} hello")
+    call = await server.call(ending=IN_CHANNEL)
+    assert "message_reference" not in call.body
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 10008), (400, 50035)], ids=["unknown message", "unknown reference"])
+async def test_a_message_deleted_under_the_reply_is_silence(
+    server: FakeDiscord, bot: SourcelineBot, status: int, code: int
+) -> None:
+    """The question is gone when the answer is sent: nothing more is sent, and the next question is answered."""
+    await server.enter_guild()
+    server.fail("POST", IN_CHANNEL, status, code)
+    await server.guild_message(f"{ME} hello")
+    await server.call(ending=IN_CHANNEL)
+    await server.guild_message(f"{ME} hello")
+    await server.call(ending=IN_CHANNEL)
+    assert bot.desk.metrics.failures["undelivered"] == 1
+    assert server.calls.empty()
+
+
+async def test_every_question_is_answered_only_where_moderators_and_the_host_want_it(
+    server: FakeDiscord, library: Library, clock: Clock, settings_file: Any
+) -> None:
+    """In that mode questions are answered; chatter, what is off the story, and talk between people are not."""
+    desk = Desk(library, store=SqliteStore(settings_file), clock=clock, message_content=True)
+    async with connected(server, desk):
+        await server.enter_guild()
+        await server.guild_message(CONFIRMED)
+        await server.setup("answers", to="questions", channel=CHANNEL)
+        await server.call(ending="/callback")
+        await server.call()
+        await server.guild_message("good morning all")
+        await server.guild_message("what is the best pizza in town?")
+        await server.reply(server.message(CONFIRMED, BOB), CONFIRMED, ping=False)
+        await server.guild_message(CONFIRMED)
+        assert "April 28" in await said(server, IN_CHANNEL)
+        assert server.calls.empty()
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [("when was it", True), ("It was?", True), ("", False), ("   ", False), ("Nice story.", False), ("Who, me", True)],
+)
+def test_what_looks_like_a_question(text: str, asks: bool) -> None:
+    """A question mark at the end, or a question word at the beginning."""
+    assert looks_like_question(text) is asks
+
+
+async def test_what_is_old_is_forgotten_without_being_asked(
+    server: FakeDiscord, bot: SourcelineBot, clock: Clock
+) -> None:
+    """After a quarter of an hour nothing of a conversation is in memory, though nobody wrote meanwhile."""
+    await server.dm(CONFIRMED)
+    await said(server, IN_DM)
+    clock.now += 901
+    bot.desk.tidy()
+    assert (len(bot.desk.records), len(bot.desk.conversations)) == (0, 0)
+
+
+async def test_forget_me_clears_conversations_and_records(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """After /forget-me nothing of the reader is left in memory."""
+    await server.dm(CONFIRMED)
+    await said(server, IN_DM)
+    await server.dm("hello", BOB, channel_id="3001")
+    await said(server, "/3001/messages")
+    await server.slash("forget-me")
+    await server.call(ending="/callback")
+    assert len(bot.desk.records) == 1
+    assert bot.desk.conversations.previous(f"{ANN['id']}:{DM}", bot.desk.clock()) is None

@@ -1,0 +1,95 @@
+"""Replies as Discord messages: the answer first, its words marked in the line, never beyond the limits."""
+
+from __future__ import annotations
+
+import re
+
+import discord
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Reply, Smalltalk, Source, Suggestion
+from bot.surfaces.discord.buttons import buttons
+from bot.surfaces.discord.render import MAX_CONTENT, content, quoted, with_neighbours
+
+TITLE = "North Korea confirms it sent troops to Russia"
+TEXT = "North Korea on April 28 officially confirmed it."
+ANSWER = Answer("April 28", (Source("story", 3, TEXT, "April 28"),), "when", 90.0)
+ASKED = (Suggestion("When was it?", "when", 3), Suggestion("Where was it?", "where", 5))
+
+
+@pytest.mark.parametrize(
+    ("reply", "shown"),
+    [
+        (ANSWER, f"**April 28**\n> North Korea on **April 28** officially confirmed it.\n-# Line 3 of “{TITLE}”"),
+        (DidYouMean(ASKED, 50.0), "Did you mean:\n- When was it?\n- Where was it?"),
+        (
+            NotInStory("The story gives no number.", ASKED),
+            "The story gives no number.\nWhat it does say something about:\n- When was it?\n- Where was it?",
+        ),
+        (NotInStory("The story doesn't say."), "The story doesn't say."),
+        (OffTopic(), "That is not what this story is about."),
+        (Smalltalk("thanks", TITLE), "You're welcome. Ask on whenever you like."),
+    ],
+)
+def test_a_reply_as_text(reply: Reply, shown: str) -> None:
+    """The whole text, as sent but for the backslashes."""
+    assert re.sub(r"\\([^\w\s])", r"\1", content(reply, TITLE)) == shown
+
+
+def test_a_wrong_premise_opens_with_what_the_story_says() -> None:
+    """Then the answer, in bold as ever."""
+    corrected = Answer("April 28", ANSWER.sources, "when", 90.0, corrects=True)
+    assert content(corrected, TITLE).startswith("The story says: **April 28**\n> ")
+
+
+def test_the_marked_words_of_a_long_sentence_are_shown() -> None:
+    """What is left out is left out around them, and says so."""
+    text = "a " * 800 + "April 28" + " b" * 800
+    line = quoted(Source("story", 3, text, "April 28"), TITLE).splitlines()[0]
+    assert line.startswith("> …")
+    assert line.endswith("…")
+    assert "**April 28**" in line
+
+
+def test_context_has_the_line_between_its_neighbours() -> None:
+    """Blank lines are passed over; their numbers count."""
+    assert with_neighbours(("one", "", "two", "", "three"), 3) == "Line 1: one\n\nLine 3: **two**\n\nLine 5: three"
+
+
+words = st.text(st.characters(exclude_categories=["Cs"]), max_size=600)
+
+
+@given(before=words, marked=words, after=words, answer=words, title=words, corrects=st.booleans())
+def test_no_text_at_all_breaks_a_reply(
+    before: str, marked: str, after: str, answer: str, title: str, corrects: bool
+) -> None:
+    """Within Discord's limit, on the lines it should be, pinging nobody."""
+    source = Source("story", 3, before + marked + after, marked)
+    text = content(Answer(answer, (source, source), "fact", 1.0, corrects, drafted=True), title)
+    assert len(text) <= MAX_CONTENT
+    assert "@everyone" not in text
+    assert not re.search(r"<@|<#", text.replace("\\<", ""))
+    assert len(re.findall(r"^> ", text, re.MULTILINE)) == 2
+
+
+@given(st.lists(st.tuples(words.filter(str.strip), st.text(min_size=1, max_size=20)), max_size=3))
+def test_no_suggestion_breaks_the_buttons(asked: list[tuple[str, str]]) -> None:
+    """Labels and what the buttons do stay within Discord's limits, and no button is there twice."""
+    reply = DidYouMean(tuple(Suggestion(question, fact, 1) for question, fact in asked), 1.0)
+    view = buttons("story" * 30, reply, 2**63)
+    assert len(content(reply, "x")) <= MAX_CONTENT
+    rows = view.to_components() if view else []
+    made = [button for row in rows for button in row["components"]]
+    assert len({button["custom_id"] for button in made}) == len(made) == len({fact for _, fact in asked})
+    assert all(0 < len(button["label"]) <= 80 and len(button["custom_id"]) <= 100 for button in made)
+
+
+def test_an_answer_s_buttons_say_in_words_what_they_do() -> None:
+    """Context, and another try; nothing by an emoji or a colour alone."""
+    view = buttons("story", ANSWER, 2000)
+    assert view is not None
+    (row,) = view.to_components()
+    assert [button["label"] for button in row["components"]] == ["Show context", "Not what I asked"]
+    assert {button["style"] for button in row["components"]} == {discord.ButtonStyle.secondary.value}

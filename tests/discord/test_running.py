@@ -1,0 +1,330 @@
+"""Running: settings, starts, logs, metrics, the question log, and which commands are published."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import logging
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from bot.answering.reply import Answer, NotInStory, Source
+from bot.errors import UsageError
+from bot.settings import Settings
+from bot.surfaces.discord import logs, preferences
+from bot.surfaces.discord.client import SourcelineBot
+from bot.surfaces.discord.desk import Desk
+from bot.surfaces.discord.health import Health
+from bot.surfaces.discord.library import Library
+from bot.surfaces.discord.metrics import Metrics
+from bot.surfaces.discord.question_log import KEPT_DAYS, QuestionLog
+from bot.surfaces.discord.run import make_store
+from bot.surfaces.discord.sqlite_store import SqliteStore
+from bot.surfaces.discord.starts import FREE_STARTS, LONGEST_PAUSE_S, WINDOW_S, Identifies, Starts, pause_for_limit
+from bot.surfaces.discord.store import Choices
+from tests.discord.conftest import Clock, connected
+from tests.discord.loopback import DM, MESSAGE_CONTENT, FakeDiscord
+
+REPLY = Answer("April 28", (Source("story", 3, "On April 28."),), "confirmed-when", 90.0)
+
+
+@pytest.mark.parametrize(
+    ("env", "count", "ids"),
+    [
+        ({}, None, None),
+        ({"SHARD_COUNT": "4"}, 4, None),
+        ({"SHARD_COUNT": "8", "SHARD_IDS": "0-2, 5"}, 8, (0, 1, 2, 5)),
+        ({"SHARD_COUNT": "4", "POD_INDEX": "3"}, 4, (3,)),
+        ({"SHARD_COUNT": "4", "POD_INDEX": "sourceline-1", "SHARDS_PER_POD": "2"}, 4, (2, 3)),
+        ({"SHARD_COUNT": "3", "POD_INDEX": "1", "SHARDS_PER_POD": "2"}, 3, (2,)),
+        ({"SHARD_COUNT": "4", "POD_INDEX": "3", "SHARD_IDS": "1"}, 4, (1,)),
+    ],
+)
+def test_the_shards_of_a_process(env: dict[str, str], count: int | None, ids: tuple[int, ...] | None) -> None:
+    """A list, a range, or the ordinal of a StatefulSet's pod."""
+    settings = Settings.from_env(env)
+    assert (settings.shard_count, settings.shard_ids) == (count, ids)
+
+
+@pytest.mark.parametrize(
+    ("env", "named"),
+    [
+        ({"SHARD_IDS": "1"}, "SHARD_COUNT"),
+        ({"SHARD_COUNT": "2", "SHARD_IDS": "2"}, "SHARD_COUNT"),
+        ({"SHARD_COUNT": "2", "SHARD_IDS": "a"}, "SHARD_IDS"),
+        ({"SHARD_COUNT": "2", "POD_INDEX": "2"}, "SHARD_COUNT"),
+        ({"SHARD_COUNT": "2", "POD_INDEX": "first"}, "POD_INDEX"),
+        ({"SHARD_COUNT": "0"}, "SHARD_COUNT"),
+        ({"METRICS_PORT": "http"}, "METRICS_PORT"),
+        ({"LOG_FORMAT": "xml"}, "LOG_FORMAT"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
+        ({"MESSAGE_CONTENT": "maybe"}, "MESSAGE_CONTENT"),
+        ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence_that_names_it(env: dict[str, str], named: str) -> None:
+    """Whoever set it reads what to set instead."""
+    with pytest.raises(UsageError) as told:
+        Settings.from_env(env)
+    assert named in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_without_the_driver_a_database_url_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The extra that holds PostgreSQL's driver is named."""
+    monkeypatch.setitem(sys.modules, "bot.surfaces.discord.postgres_store", None)
+    with pytest.raises(UsageError, match=r"sourceline\[postgres\]"):
+        make_store(Settings.from_env({"DATABASE_URL": "postgresql://a@b/c"}))
+
+
+async def test_a_store_that_never_answers_holds_nobody_up(
+    library: Library, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """After a moment the defaults hold, and nobody waits for it again for a while."""
+
+    class Hanging(SqliteStore):
+        asked = 0
+
+        async def load(self, server: int) -> dict[int, Choices]:
+            self.asked += 1
+            await asyncio.Event().wait()
+            return {}
+
+    monkeypatch.setattr(preferences, "PATIENCE_S", 0.01)
+    store = Hanging(Path("never"))
+    desk = Desk(library, store=store, clock=clock)
+    assert [await desk.choices(1, None), await desk.choices(2, None)] == [Choices(), Choices()]
+    assert store.asked == 1
+    assert "(no answer)" in caplog.text
+    await desk.close(0)
+
+
+def test_secrets_do_not_show() -> None:
+    """Neither the token nor the database's password stands in a representation."""
+    settings = Settings.from_env({"DISCORD_TOKEN": "s3cret", "DATABASE_URL": "postgresql://a:s3cret@b/c"})
+    assert "s3cret" not in repr(settings)
+
+
+def test_a_crash_loop_pauses_longer_and_longer(tmp_path: Path) -> None:
+    """Four crashes are free; a day of crashing at once uses up under a tenth of Discord's thousand starts."""
+    starts = Starts(tmp_path / "data" / "starts.json")
+    now, pauses = 1_000_000.0, []
+    end = now + WINDOW_S
+    while now < end:
+        pauses.append(starts.begin(now))
+        now += pauses[-1] + 2.0
+    assert pauses[: FREE_STARTS + 1] == [0.0] * FREE_STARTS + [5.0]
+    assert pauses == sorted(pauses)
+    assert max(pauses) == LONGEST_PAUSE_S
+    assert len(pauses) < 100
+
+
+def test_a_good_end_and_a_long_life_are_no_crash(tmp_path: Path) -> None:
+    """Restarts by hand and a crash a day later start at once."""
+    starts = Starts(tmp_path / "starts.json")
+    for hour in range(40):
+        assert starts.begin(1_000_000.0 + 3600 * hour) == 0.0
+    for second in range(20):
+        assert starts.begin(2_000_000.0 + second) == 0.0
+        starts.ended_well()
+
+
+@pytest.mark.parametrize("content", ["", "no json", "[1, null]", '{"a": 1}'])
+def test_a_damaged_file_of_starts_is_begun_anew(tmp_path: Path, content: str) -> None:
+    """It is no reason not to start."""
+    path = tmp_path / "starts.json"
+    path.write_text(content, "utf-8")
+    assert Starts(path).begin(1_000_000.0) == 0.0
+
+
+def test_starts_that_cannot_be_kept_do_not_stop_the_bot(tmp_path: Path) -> None:
+    """Where the folder cannot be made Discord's own count still holds."""
+    (tmp_path / "file").write_text("", "utf-8")
+    assert Starts(tmp_path / "file" / "starts.json").begin(1.0) == 0.0
+
+
+@pytest.mark.parametrize(("left", "pause"), [(1000, 0.0), (21, 0.0), (20, 61.0), (0, 61.0)])
+def test_discord_s_own_count_is_minded(left: int, pause: float) -> None:
+    """With too few identifies left the bot waits until Discord counts anew."""
+    assert pause_for_limit(left, 60_000, 1) == pause
+
+
+def test_sessions_that_are_always_invalid_are_begun_less_and_less() -> None:
+    """A process that lives on identifies a shard under a hundred times a day; another shard does not wait for it."""
+    identifies, now, count = Identifies(), 0.0, 0
+    while now < WINDOW_S:
+        now += identifies.wait(0, now) + 1.0
+        identifies.sent(0, now)
+        count += 1
+    assert count < 100
+    assert identifies.wait(1, now) == 0.0
+    assert identifies.wait(0, now + WINDOW_S) == 0.0
+
+
+@pytest.mark.parametrize("kind", ["plain", "json"])
+def test_no_exception_s_words_reach_the_log(kind: str) -> None:
+    """An exception may quote a reader: its type and its frames are logged, its words and its cause's are not."""
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(logs.JsonFormatter() if kind == "json" else logs.PlainFormatter())
+    logger = logging.getLogger("test.words")
+    logger.addHandler(handler)
+    try:
+        try:
+            try:
+                raise KeyError("what the reader wrote")
+            except KeyError as cause:
+                raise ValueError("what the reader wrote") from cause
+        except ValueError:
+            logger.exception("failed, reference %s", "abc")
+    finally:
+        logger.removeHandler(handler)
+    text = stream.getvalue()
+    assert "what the reader wrote" not in text
+    assert "failed, reference abc" in text
+    assert "builtins.KeyError" in text
+    assert "builtins.ValueError" in text
+    assert "test_running.py" in text
+    if kind == "json":
+        (row,) = [json.loads(line) for line in text.splitlines()]
+        assert set(row) == {"time", "level", "logger", "message", "traceback"}
+
+
+def test_debug_shows_ours_but_not_the_library_s_messages() -> None:
+    """discord.py's debug lines hold whole messages: LOG_LEVEL=DEBUG does not show them."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logging.getLogger(name).level for name in ("discord", "aiohttp", "asyncio", "asyncpg")}
+    try:
+        logs.set_up("plain", "DEBUG")
+        assert logging.getLogger("bot").isEnabledFor(logging.DEBUG)
+        for name in ("discord.gateway", "discord.http", "aiohttp.client", "asyncpg.x"):
+            assert not logging.getLogger(name).isEnabledFor(logging.DEBUG)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for name, before in levels.items():
+            logging.getLogger(name).setLevel(before)
+
+
+def test_metrics_are_cumulative_and_complete() -> None:
+    """Every kind has a line from the start; buckets count upwards to all."""
+    metrics = Metrics()
+    metrics.replied(REPLY, 0.004)
+    metrics.replied(REPLY, 0.3)
+    metrics.replied(NotInStory("No."), 99.0)
+    lines = metrics.text({0: True, 1: False}, 2, {"story": "abc", 'a "b"': "def"}).splitlines()
+    for line in (
+        'sourceline_replies_total{kind="answer"} 2', 'sourceline_replies_total{kind="off_topic"} 0',
+        'sourceline_reply_seconds_bucket{le="0.005"} 1', 'sourceline_reply_seconds_bucket{le="10.0"} 2',
+        'sourceline_reply_seconds_bucket{le="+Inf"} 3', "sourceline_reply_seconds_count 3", "sourceline_waiting 2",
+        'sourceline_shard_connected{shard="0"} 1', 'sourceline_shard_connected{shard="1"} 0',
+        'sourceline_table_info{story="story",digest="abc"} 1', r'sourceline_table_info{story="a \"b\"",digest="def"} 1',
+    ):  # fmt: skip
+        assert line in lines
+
+
+async def test_health_tells_whether_the_gateway_is_connected(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """200 while connected, 503 after; the metrics count what was sent."""
+    health = Health(bot, "127.0.0.1", 0)
+    await health.start()
+    await bot.wait_until_ready()
+    await server.dm("hello")
+    await server.call(ending=f"/channels/{DM}/messages")
+    await server.slash("help")
+    await server.call(ending="/callback")
+    async with aiohttp.ClientSession() as session:
+        async with session.get(f"{health.address}/healthz") as response:
+            assert (response.status, await response.text()) == (200, "ok\n")
+        async with session.get(f"{health.address}/metrics") as response:
+            assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+            text = await response.text()
+        assert 'sourceline_replies_total{kind="smalltalk"} 1' in text
+        assert 'sourceline_shard_connected{shard="0"} 1' in text
+        assert f'story="north-korea-troops",digest="{bot.desk.tables()["north-korea-troops"]}"' in text
+        await bot.close()
+        async with session.get(f"{health.address}/healthz") as response:
+            assert response.status == 503
+    await health.stop()
+
+
+def test_the_question_log_keeps_questions_without_names_and_expires(tmp_path: Path) -> None:
+    """A row a question; rows older than a month and rows that cannot be read leave."""
+    path = tmp_path / "log" / "questions.jsonl"
+    log, today = QuestionLog(path), date(2026, 11, 1)
+    log.add(today, "story", "When was it?", REPLY)
+    log.add(today, "story", "How many?", NotInStory("No."))
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert rows[0] == {
+        "day": "2026-11-01", "story": "story", "kind": "answer", "fact": "confirmed-when", "question": "When was it?",
+    }  # fmt: skip
+    assert rows[1]["kind"] == "not_in_story"
+    path.write_text(path.read_text("utf-8") + "damaged\n", "utf-8")
+    log.add(today + timedelta(days=KEPT_DAYS + 1), "story", "Later?", REPLY)
+    assert [json.loads(line)["question"] for line in path.read_text("utf-8").splitlines()] == ["Later?"]
+
+
+async def test_questions_are_logged_only_where_the_host_wants_it(
+    server: FakeDiscord, library: Library, clock: Clock, tmp_path: Path
+) -> None:
+    """/privacy tells of it; no number or name of a reader is in the file."""
+    path = tmp_path / "questions.jsonl"
+    async with connected(server, Desk(library, clock=clock, question_log=QuestionLog(path))):
+        await server.slash("privacy")
+        assert "keeps the text of questions" in (await server.call(ending="/callback")).body["data"]["content"]
+        await server.dm("hello")
+        await server.call(ending=f"/channels/{DM}/messages")
+    (row,) = await asyncio.to_thread(lambda: [json.loads(line) for line in path.read_text("utf-8").splitlines()])
+    assert set(row) == {"day", "story", "kind", "fact", "question"}
+
+
+async def test_commands_are_published_once(server: FakeDiscord, library: Library, clock: Clock) -> None:
+    """A second start finds them as they are; a change, or somebody else's, is published over."""
+    puts: list[Any] = []
+    for expected in (1, 1, 2):
+        if expected == 2:
+            server.commands[0] = {**server.commands[0], "description": "changed elsewhere"}
+        elif server.commands:
+            server.commands.append({"id": "77", "application_id": "1000", "type": 4, "name": "launch"})
+        async with connected(server, Desk(library, clock=clock)):
+            while not server.calls.empty():
+                call = server.calls.get_nowait()
+                if call.method == "PUT":
+                    puts.append(call)
+        assert len(puts) == expected
+
+
+async def test_commands_that_cannot_be_published_do_not_stop_the_bot(
+    server: FakeDiscord, library: Library, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Discord refuses the list: one line in the log, and messages are answered."""
+    server.fail("PUT", "/commands", 400, 50035)
+    with caplog.at_level(logging.ERROR):
+        async with connected(server, Desk(library, clock=clock)):
+            await server.dm("hello")
+            await server.call(ending=f"/channels/{DM}/messages")
+    assert [record.message for record in caplog.records] == ["commands could not be published: status 400, code 50035"]
+
+
+async def test_only_the_process_with_the_first_shard_publishes(
+    server: FakeDiscord, library: Library, clock: Clock
+) -> None:
+    """The others leave the commands alone, and identify as their own shards."""
+    async with connected(server, Desk(library, clock=clock), shard_count=4, shard_ids=(2,)):
+        assert server.identify["shard"] == [2, 4]
+        assert not any(call.path.endswith("/commands") for call in list(server.calls._queue))  # type: ignore[attr-defined]
+
+
+async def test_message_content_is_asked_for_only_where_the_host_wants_it(
+    server: FakeDiscord, library: Library, clock: Clock
+) -> None:
+    """The privileged intent is off by default."""
+    for wanted in (False, True):
+        async with connected(server, Desk(library, clock=clock, message_content=wanted)):
+            assert bool(server.identify["intents"] & MESSAGE_CONTENT) is wanted

@@ -1,0 +1,1 @@
+"""Training of the reader: preparation of examples, training, export and evaluation."""

@@ -32,7 +32,7 @@ from bot.answering.reader import UNREAD, Reader
 from bot.answering.text import clean, words
 from bot.story.library import Story, load_story
 from bot.story.table import Fact, FactTable, Gap
-from training.examples import Row, is_held_out, read_json_rows, same_fact
+from training.examples import Row, is_held_out, read_json_rows, read_table, same_fact
 
 FOLDS = 11
 ROUNDS = 3  # after the second the choice of a candidate changes for one row in a hundred
@@ -219,6 +219,17 @@ def judged_story(data: Path, name: str) -> tuple[list[Judged], list[Judged]]:
         asking = [row for row in (*first, *second) if fold_of(row.message) == part]
         reviewed += [judged(matcher, row) for row in asking if row.kind != "answerable" or is_told(row, made)]
     return drafted, reviewed
+
+
+def judged_written(data: Path, path: Path) -> list[Judged]:
+    """All rows of a story judged against a table that another hand wrote, who had not seen them."""
+    name = path.stem
+    story = load_story(data / "stories" / f"{name}.txt")
+    facts, gaps = read_table(path)
+    made = replace(story, table=replace(story.table, facts=tuple(facts), gaps=tuple(gaps)), drafted=False)
+    matcher = Matcher(made, models())
+    rows = [row for folder in ("rows", "rows2") for row in read_json_rows(data / folder / f"{name}.jsonl")]
+    return [judged(matcher, row) for row in rows if row.kind != "answerable" or is_told(row, made)]
 
 
 def without(table: FactTable, part: int) -> FactTable:

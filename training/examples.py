@@ -13,6 +13,9 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
+
+from bot.story.table import AnswerType, Fact, Gap
 
 ANSWERS, CONTRADICTS, SILENT = 0, 1, 2
 SAME_FACT_SHARED = 0.5  # F1 of the words: "on April 28" and "April 28" are one answer
@@ -21,13 +24,17 @@ HELD_OUT_SHARE = 3  # one article in three never enters training, chosen by a ha
 
 @dataclass(frozen=True)
 class Row:
-    """A reader's message about an article; `line` counts from 1, 0 where the article has no line for it."""
+    """A reader's message about an article; `line` counts from 1, 0 where the article has no line for it.
+
+    `fact` names the fact of a written table that it asks for: two facts may share words of a line.
+    """
 
     story: str
     message: str
     kind: str
     line: int
     span: str
+    fact: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +73,32 @@ def read_piped_rows(path: Path) -> list[Row]:
         kind, _, line, span, message = fields
         rows.append(Row(path.stem, message.replace(" >> ", " "), kind, int(line or 0), span))
     return rows
+
+
+def read_table(path: Path) -> tuple[list[Fact], list[Gap]]:
+    """Facts and gaps of a written table: `= line | kind | answer` or `- what to say`, each with its questions below."""
+    heads: list[tuple[str, list[str]]] = []
+    for text in filter(None, map(str.strip, path.read_text("utf8").splitlines())):
+        if text[:2] in ("= ", "- "):
+            heads.append((text, []))
+        elif not text.startswith("#"):
+            heads[-1][1].append(text)
+    facts, gaps = [], []
+    for number, (head, questions) in enumerate(heads):
+        if head.startswith("- "):
+            gaps.append(Gap(f"gap-{number}", tuple(questions), head[2:]))
+        else:
+            line, kind, answer = (field.strip() for field in head[2:].split("|", 2))
+            asks = cast("AnswerType", kind)
+            facts.append(Fact(f"fact-{number}", asks, answer, int(line), answer, tuple(questions), "reviewed"))
+    return facts, gaps
+
+
+def read_table_rows(path: Path) -> list[Row]:
+    """The questions of a written table as rows."""
+    facts, gaps = read_table(path)
+    asked = [Row(path.stem, q, "answerable", fact.line, fact.answer, fact.id) for fact in facts for q in fact.questions]
+    return asked + [Row(path.stem, q, "unanswerable", 0, "") for gap in gaps for q in gap.questions]
 
 
 def with_typos(message: str, rng: random.Random) -> str:
@@ -120,7 +153,9 @@ def told(question: str, answer: str) -> str:
 
 
 def same_fact(one: Row, other: Row) -> bool:
-    """Whether two rows are answered by the same words of the same line."""
+    """Whether two rows are answered by the same fact, or else by the same words of the same line."""
+    if one.fact and other.fact:
+        return one.fact == other.fact
     if one.line != other.line or not one.span or not other.span:
         return False
     left, right = set(one.span.lower().split()), set(other.span.lower().split())

@@ -25,6 +25,7 @@ from transformers import BertModel
 
 from bot.answering.text import STOP_WORDS
 from training.examples import Row, is_held_out, read_json_rows, roughened, same_fact
+from training.shipped import load
 from training.train import SEED, training_rows
 
 GROUP = 40  # messages a step: with a story's lines about 1,500 tokens
@@ -128,6 +129,12 @@ def loss_of(bert: BertModel, stories: Stories, article: Path, rows: list[Row], r
     return several_right(SHARPNESS * to_lines, right) + several_right(asking, matches(rows))
 
 
+def by_line(rows: list[Row], rng: random.Random) -> list[Row]:
+    """Rows in random order, those about one line together: what else it says is the hardest to tell apart."""
+    place = {number: rng.random() for number in sorted({row.line for row in rows})}
+    return sorted(rng.sample(rows, len(rows)), key=lambda row: place[row.line] if row.line else rng.random())
+
+
 def train(bert: BertModel, stories: Stories, epochs: int, rate: float) -> None:
     """AdamW, warm-up over 10 % of the steps, linear decay; the word vectors stay as published."""
     bert.embeddings.word_embeddings.weight.requires_grad_(False)
@@ -136,7 +143,7 @@ def train(bert: BertModel, stories: Stories, epochs: int, rate: float) -> None:
     for _ in range(epochs):
         epoch = []
         for article, rows in stories.rows.items():
-            mixed = rng.sample(rows, len(rows))
+            mixed = by_line(rows, rng)
             epoch += [(article, mixed[i : i + GROUP]) for i in range(0, len(mixed), GROUP)]
         rng.shuffle(epoch)
         groups += epoch
@@ -148,7 +155,8 @@ def train(bert: BertModel, stories: Stories, epochs: int, rate: float) -> None:
     bert.train()
     running = 0.0
     for step, (article, rows) in enumerate(groups, 1):
-        loss = loss_of(bert, stories, article, rows, rng)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = loss_of(bert, stories, article, rows, rng)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(bert.parameters(), 1.0)
         optimizer.step()
@@ -198,12 +206,15 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--own", type=Path, nargs="*", default=[])
+    parser.add_argument("--start", type=Path, help="weights to start from: .pt, or a shipped .onnx")
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--rate", type=float, default=3e-5)
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     torch.manual_seed(SEED)
     bert = BertModel.from_pretrained(options.base, add_pooling_layer=False, attn_implementation="sdpa")
+    if options.start:
+        load(bert, options.start)
     tokenizer = Tokenizer.from_file(str(options.base / "tokenizer.json"))
     tokenizer.enable_truncation(MAX_TOKENS)
     tokenizer.enable_padding()

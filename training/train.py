@@ -26,11 +26,13 @@ from training.examples import (
     qamr_examples,
     read_json_rows,
     read_piped_rows,
+    read_table_rows,
     roughened,
     row_examples,
 )
 from training.model import Reader
 from training.rank import Ranker, passages
+from training.shipped import load
 from training.statements import statement_examples
 
 SEED = 20250428
@@ -115,7 +117,8 @@ def fit(model: Reader, tokenizer: Tokenizer, epochs: list[list[Example]], rate: 
     model.train()
     for examples in epochs:
         for encodings, group in batches(examples, tokenizer, rng):
-            loss = loss_of(model, encodings, group)
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                loss = loss_of(model, encodings, group)
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
@@ -138,6 +141,8 @@ def training_rows(data: Path, extra: list[Path]) -> list[tuple[Path, Row]]:
             beside = path.with_suffix(".txt")
             article = beside if beside.exists() else data / "stories" / f"{path.stem}.txt"
             rows += [(article, row) for row in read_piped_rows(path)]
+        for path in sorted(folder.glob("*.facts")):
+            rows += [(data / "stories" / f"{path.stem}.txt", row) for row in read_table_rows(path)]
     return [(article, row) for article, row in rows if not is_held_out(row.story)]
 
 
@@ -179,7 +184,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True, help="folder of all-MiniLM-L6-v2 (safetensors, tokenizer)")
     parser.add_argument("--data", type=Path, required=True, help="folder with stories, rows, rows2 and qamr")
     parser.add_argument("--own", type=Path, nargs="*", default=[], help="folders of NAME.rows (with NAME.txt)")
-    parser.add_argument("--start", type=Path, help="weights to start from")
+    parser.add_argument("--start", type=Path, help="weights to start from: .pt, or a shipped .onnx")
     parser.add_argument("--positives", type=int, default=24000)
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--negatives", type=int, default=1)
@@ -189,7 +194,7 @@ def main() -> None:
     torch.manual_seed(SEED)
     model, tokenizer = Reader(options.base), tokenizer_at(options.base)
     if options.start:
-        model.load_state_dict(torch.load(options.start, weights_only=True))
+        load(model, options.start)
     if options.stage == "pairs":
         epochs = [qamr_examples(options.data / "qamr", options.positives, SEED)]
     else:

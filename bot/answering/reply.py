@@ -29,7 +29,10 @@ class Suggestion:
 
 @dataclass(frozen=True)
 class Answer:
-    """What the story says. `corrects` where the message assumed what the line contradicts; `score` is 0-100."""
+    """What the story says. `corrects` where the message assumed what the line contradicts; `score` is 0-100.
+
+    `unanswered` says of each further question in the message that has no answer that it has none.
+    """
 
     answer: str
     sources: tuple[Source, ...]
@@ -38,6 +41,7 @@ class Answer:
     corrects: bool = False
     drafted: bool = False
     suggestions: tuple[Suggestion, ...] = ()
+    unanswered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -79,26 +79,30 @@ class Responder:
         if gist:
             reply = self._answer_of(gist.fact, gist.answer, gist.quote, GIST_SCORE)
             return Exchange(message, reply, Turn(text, reply), rule="what the story is about")
-        steps: list[Step] = []
-        replies: list[Reply] = []
+        return self._of_parts(message, text, previous)
+
+    def _of_parts(self, message: str, text: str, previous: Turn | None) -> Exchange:
+        """The reply to each question of a message in turn, as one reply."""
+        decided: list[tuple[Reply, Step]] = []
         earlier = previous.question if previous else ""
         said = previous.answer if previous else None
         for part in parts(text):
             before = last_words(earlier) if earlier and leans_on_before(part) else ""
-            reply, step = self._decide(part, before, said if before else None)
-            said = reply if isinstance(reply, Answer) else said
-            steps.append(step)
-            replies.append(reply)
+            decided.append(self._decide(part, before, said if before else None))
+            said = decided[-1][0] if isinstance(decided[-1][0], Answer) else said
             earlier = f"{before} {part}".strip()
-        reply = replies[0]
-        if len(replies) > 1:
-            if not all(isinstance(part, Answer) for part in replies):
-                whole, step = self._decide(text)
-                steps.append(step)
-                replies.append(whole)
+        replies = [reply for reply, _ in decided]
+        missing = tuple(_unanswered(reply, step) for reply, step in decided if not isinstance(reply, Answer))
+        if len(replies) > 1 and missing:
+            whole, step = self._decide(text)
+            decided.append((whole, step))
+            reply = _together([*replies, whole])
+            if isinstance(reply, Answer) and _together(replies) == reply:
+                reply = replace(reply, unanswered=missing)
+        else:
             reply = _together(replies)
-        answer = reply if isinstance(reply, Answer) else None
-        return Exchange(message, reply, Turn(earlier, answer or (previous.answer if previous else None)), tuple(steps))
+        answer = reply if isinstance(reply, Answer) else previous.answer if previous else None
+        return Exchange(message, reply, Turn(earlier, answer), tuple(step for _, step in decided))
 
     def _exchange_of(self, message: str, text: str, row: Fact | Gap, previous: Turn | None) -> Exchange:
         """An editor who wrote a question into the table decided what it gets."""
@@ -220,6 +224,15 @@ def _repeats(candidate: Candidate, said: Answer) -> bool:
         return False
     same_words = candidate.answer in said.answer or said.answer in candidate.answer
     return same_words or (candidate.fact.id == said.fact and not said.drafted)
+
+
+def _unanswered(reply: Reply, step: Step) -> str:
+    """What is said of a question that has no answer beside one that has."""
+    if isinstance(reply, NotInStory) and reply.gap:
+        return reply.says
+    if isinstance(reply, DidYouMean):
+        return f"Please ask on its own: “{step.question}”"
+    return f"The story doesn't say: “{step.question}”"
 
 
 def _suggestion(fact: Fact) -> Suggestion:

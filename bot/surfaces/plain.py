@@ -58,7 +58,7 @@ def plain_text(reply: Reply) -> str:
     """The whole reply: answer first, then the quoted line; or what else there is to say."""
     match reply:
         case Answer():
-            body = "\n".join([opening(reply), *map(_quoted, reply.sources)])
+            body = "\n".join([opening(reply), *map(_quoted, reply.sources), *reply.unanswered])
             return _with_list(body, reply.suggestions, "The same line also answers:")
         case DidYouMean():
             return f"Did you mean:\n{_listed(reply.suggestions)}"
@@ -112,5 +112,6 @@ def json_object(message: str, reply: Reply) -> dict[str, Any]:
         "drafted": bool(answer and answer.drafted),
         "score": getattr(reply, "score", 0.0),
         "suggestions": [_suggestion_object(s) for s in reply.suggestions],
+        "unanswered": list(answer.unanswered) if answer else [],
         "text": plain_text(reply),
     }

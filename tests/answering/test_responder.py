@@ -99,6 +99,17 @@ def test_two_questions_get_both_answers_each_with_its_line(ferry: Responder) -> 
     assert [source.line for source in reply.sources] == [5, 7]
 
 
+def test_a_question_without_an_answer_is_named_beside_one_that_has_one(seed_responder: Responder) -> None:
+    """Half an answer does not pass for a whole one."""
+    reply = seed_responder.respond("When did North Korea confirm it, and how many soldiers were sent?").reply
+    assert isinstance(reply, Answer)
+    assert reply.answer == "April 28"
+    assert [source.line for source in reply.sources] == [3]
+    (sentence,) = reply.unanswered
+    assert "no number of troops" in sentence
+    assert plain_text(reply).endswith(sentence)
+
+
 @pytest.mark.parametrize(
     "message",
     [

@@ -46,7 +46,7 @@ def test_the_json_form_is_the_contract() -> None:
         "message": "when?", "kind": "answer", "answer": "Thursday", "corrects": False,
         "source": {"story": "ferry", "line": 3, "text": "It struck the pier on Thursday."},
         "sources": [{"story": "ferry", "line": 3, "text": "It struck the pier on Thursday."}],
-        "fact": "when", "drafted": False, "score": 91.4, "suggestions": [],
+        "fact": "when", "drafted": False, "score": 91.4, "suggestions": [], "unanswered": [],
         "text": "Thursday\n> It struck the pier on Thursday.\n— line 3, ferry",
     }  # fmt: skip
     refused = json_object("how much?", NotInStory("The story gives no price.", (ASK,), 12.0, "price", 3))

@@ -74,7 +74,8 @@ def _text(reply: Reply, title: str, room: int) -> str:
             note = f"-# {DRAFT_NOTE}" if reply.drafted else ""
             more = listed(reply.suggestions, "The same line also answers:")
             sources = [quoted(source, title, room) for source in reply.sources[:2]]
-            return "\n".join(part for part in (head, *sources, note, more) if part)
+            unanswered = [escaped(shortened(sentence, 300)) for sentence in reply.unanswered[:2]]
+            return "\n".join(part for part in (head, *sources, note, *unanswered, more) if part)
         case DidYouMean():
             return listed(reply.suggestions, "Did you mean:")
         case NotInStory():

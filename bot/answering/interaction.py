@@ -7,6 +7,7 @@ score = Σ_t idf(t) · max_u cos(t, u) / Σ_t idf(t) over the message's tokens t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -49,11 +50,53 @@ class TextIndex:
         self._starts = np.concatenate([[0], np.cumsum([len(e.ids) for e in encodings])[:-1]]).astype(np.intp)
         self._means = np.stack([e.mean for e in encodings])
 
-    def scores(self, message: Encoding, weights: Floats) -> Floats:
-        """One score a text, about 0..1: late interaction twice, cosine of the means once. Shape [texts]."""
+    def cosines(self, message: Encoding) -> Floats:
+        """Cosine of the means, one a text. Shape [texts]."""
         if not self._size:
             return np.zeros(0, dtype=np.float32)
-        similar = np.maximum.reduceat(self._states @ message.states.T, self._starts, axis=0)
+        found: Floats = self._means @ message.mean
+        return found
+
+    def scores(self, message: Encoding, weights: Floats, first: int = 0, last: int | None = None) -> Floats:
+        """One score a text from `first` to `last`, about 0..1: late interaction twice, cosine of the means once."""
+        texts = range(self._size)[first:last]
+        if not texts:
+            return np.zeros(0, dtype=np.float32)
+        begin = self._starts[texts[0]]
+        end = self._starts[texts[-1] + 1] if texts[-1] + 1 < self._size else len(self._states)
+        starts = self._starts[texts[0] : texts[-1] + 1] - begin
+        similar = np.maximum.reduceat(self._states[begin:end] @ message.states.T, starts, axis=0)
         interaction = similar @ (weights / weights.sum())
-        mixed: Floats = (2 * interaction + self._means @ message.mean) / 3
+        mixed: Floats = (2 * interaction + self._means[texts[0] : texts[-1] + 1] @ message.mean) / 3
         return mixed
+
+
+@dataclass(frozen=True)
+class Closest:
+    """The text of a group that comes closest to a message, by its index among all texts, and its score."""
+
+    group: int
+    text: int
+    score: float
+
+
+class GroupIndex:
+    """Texts in groups (the questions of one fact): late interaction is worked out where the cosine is promising."""
+
+    def __init__(self, groups: Sequence[Sequence[Encoding]]) -> None:
+        self._index = TextIndex([encoding for group in groups for encoding in group])
+        self._bounds = np.cumsum([0, *map(len, groups)])
+
+    def closest(self, message: Encoding, weights: Floats, count: int) -> list[Closest]:
+        """The closest text of each of the `count` groups that lie closest by cosine; best first."""
+        starts, cosines = self._bounds[:-1], self._index.cosines(message)
+        if not len(cosines):
+            return []
+        promising = np.argsort(-np.maximum.reduceat(cosines, starts), kind="stable")[:count]
+        found = []
+        for group in promising.tolist():
+            first = int(starts[group])
+            scores = self._index.scores(message, weights, first, int(self._bounds[group + 1]))
+            best = int(scores.argmax())
+            found.append(Closest(group, first + best, float(scores[best])))
+        return sorted(found, key=lambda one: -one.score)

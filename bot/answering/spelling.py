@@ -11,6 +11,7 @@ from rapidfuzz.distance import OSA
 from bot.answering.text import STOP_WORDS, fold_accents, stem
 
 MIN_LENGTH = 4  # a slip in three letters makes another word
+SHORTEST_SWAP = 3  # two letters swapped are mostly an abbreviation
 # Share of letters kept. One slip in four or five letters leaves .75 or .80, two in eight leave .75: what people do.
 STORY_CUTOFF = 0.75
 # A word of general English is taken only at one slip in six letters or more: it competes with unknown names.
@@ -40,9 +41,11 @@ class Speller:
 
     def _repaired(self, word: str) -> str:
         low = fold_accents(word.lower())
-        if len(low) < MIN_LENGTH or "'" in low or "’" in low or self.is_known(low):
+        if "'" in low or "’" in low or self.is_known(low):
             return word
-        found = self._closest(low, self._story, STORY_CUTOFF) or self._closest(low, self._english, ENGLISH_CUTOFF)
+        found = _swapped(low)
+        if not found and len(low) >= MIN_LENGTH:
+            found = self._closest(low, self._story, STORY_CUTOFF) or self._closest(low, self._english, ENGLISH_CUTOFF)
         if not found:
             return word
         return found.capitalize() if word[0].isupper() else found
@@ -54,3 +57,12 @@ class Speller:
         same = [choice for choice in choices if choice[0] in starts and abs(len(choice) - len(word)) <= 2]
         match = process.extractOne(word, same, scorer=OSA.normalized_similarity, processor=None, score_cutoff=cutoff)
         return match[0] if match and (match[0][0] == word[0] or match[0][1] == word[0]) else None
+
+
+def _swapped(word: str) -> str | None:
+    """The one closed-class word that an unknown word is with two neighbouring letters swapped: "waht", "wehn"."""
+    if len(word) < SHORTEST_SWAP:
+        return None
+    swaps = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
+    found = swaps & STOP_WORDS
+    return found.pop() if len(found) == 1 else None  # "hwo" may be who or how

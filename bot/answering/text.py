@@ -29,7 +29,9 @@ STOP_WORDS = frozenset(
 _QUESTION_WORD = (
     r"(?:who(?:se|m)?|whats?|when|where|why|how|which|did|does|do|is|are|was|were|has|have|had|will|would|can|could)"
 )
-_SPLIT = re.compile(rf"\?+\s+(?=\w)|(?:,|;)?\s+(?:and|also|plus|&)\s+(?:also\s+)?(?={_QUESTION_WORD}\b)", re.IGNORECASE)
+# "and on what date": a preposition may stand before the second question word, though not before an auxiliary.
+_NEXT = rf"(?:{_QUESTION_WORD}|(?:about|at|by|for|from|in|of|on|since|to|under|until|with) (?:wh\w+|how))"
+_SPLIT = re.compile(rf"\?+\s+(?=\w)|(?:,|;)?\s+(?:and|also|plus|&)\s+(?:also\s+)?(?={_NEXT}\b)", re.IGNORECASE)
 _ASKS = re.compile(rf"\b{_QUESTION_WORD}\b", re.IGNORECASE)
 
 

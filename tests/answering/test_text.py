@@ -57,6 +57,8 @@ def test_a_cleaned_message_is_short_and_printable(raw: str) -> None:
         ("Where do Kim and Putin meet?", ["Where do Kim and Putin meet?"]),
         ("When did it open and close?", ["When did it open and close?"]),
         ("Was it Kim first or was it Putin?", ["Was it Kim first or was it Putin?"]),
+        ("Who opened it, and on what date did it close?", ["Who opened it", "on what date did it close"]),
+        ("who sent it and to whom", ["who sent it", "to whom"]),
         ("I know that it opened and who paid", ["I know that it opened and who paid"]),
     ],
 )
@@ -76,6 +78,7 @@ def test_parts_of_a_compound_message(message: str, expected: list[str]) -> None:
         ("Seoul soul Ukraine", "Seoul soul Ukraine"),
         ("people visited the crime", "people visited the crime"),
         ("xkcd qwzx", "xkcd qwzx"),
+        ("wehn did tehy say taht, hwo?", "when did they say that, hwo?"),
     ],
 )
 def test_spelling_is_repaired_and_correct_words_stay(message: str, expected: str) -> None:

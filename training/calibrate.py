@@ -1,10 +1,10 @@
 """Find the gate's weights and thresholds by cross-validation over stories, and write bot/models/gate.json.
 
-python -m training.calibrate --data TRAIN --tables seeds/*.txt [--write bot/models/gate.json]
+python -m training.calibrate --data TRAIN --tables training/data/tables --reviewed seeds/*.txt --write gate.json
 
-Only articles that the reader was not trained on are used. A drafted table is judged on all their rows. A reviewed
-table is made of two thirds of their rows (answerable ones become facts, unanswerable ones gaps), judged on the rest.
-Those tables are thin; so tables that an editor reviewed are judged too, by their own questions, each left out in turn.
+Only articles that the models were not trained on are used. A drafted table is judged on all their rows. Reviewed tables
+are judged on the rows of the articles that a table was written for, by a hand that had not seen the rows; which of
+their facts is meant is also learnt from their own questions, and those of the reviewed stories, each left out in turn.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ import pickle
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import chain, repeat
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.answering.asks import asked
 from bot.answering.candidates import SIGNAL_NAMES, Candidate, Signals, word_overlap
 from bot.answering.encoder import Encoder
 from bot.answering.gate import Gate, Gates
@@ -31,21 +31,22 @@ from bot.answering.passages import Passage
 from bot.answering.reader import UNREAD, Reader
 from bot.answering.text import clean, words
 from bot.story.library import Story, load_story
-from bot.story.table import Fact, FactTable, Gap
-from training.examples import Row, is_held_out, read_json_rows, read_table, same_fact
+from bot.story.table import Fact, FactTable
+from training.examples import Row, is_held_out, read_json_rows, read_table
 
 FOLDS = 11
-ROUNDS = 3  # after the second the choice of a candidate changes for one row in a hundred
-PARTS = 3  # a story's rows in three parts: two make the table, the third asks
-RIDGE = 1.0  # of standardised weights: a thousand rows determine eighteen weights well, this tames twins
+PARTS = 3  # a table's questions in three parts: two stay in it, the third asks
+STEPS, STEP = 30, 0.7  # of Newton's method; damped, it comes to rest after twenty
+RIDGE = 1.0  # of standardised weights: hundreds of rows determine a dozen weights well, this tames twins
 # How far a candidate leads others was left out for reviewed tables: in a table with several facts a line, close rivals
 # tell nothing, and weights found on thin tables refused what rich ones say.
 DRAFTED = ("rank", "lead", "reads", "span", "unknown", "type_misfit", "corrects", "echo")
 REVIEWED = tuple(name for name in SIGNAL_NAMES if name not in ("lead", "span"))
 # Thresholds. Right and refused together are at their best over a wide range (Youden's index, 1950, changes by .05 from
-# .3 to .6 for drafts); its lower half answers more. Reviewed tables are judged by questions that were left out and that
-# their editor wrote to differ, so their probabilities come out too low for readers' messages.
-ANSWER = {"drafted": 0.32, "reviewed": 0.2}
+# .3 to .6); its lower half answers more. A reviewed table that an editor keeps is richer than those written for
+# calibration (three times the questions, four times the gaps): gaps lie closer to every message and its probabilities
+# come out lower, at the same precision.
+ANSWER = {"drafted": 0.32, "reviewed": 0.25}
 SAME_ANSWER = 0.5  # F1 of the words: "on April 28" and "April 28" are one answer
 OVERLAP_RIGHT = 0.4  # an answer with this F1 to the marked span holds its key in all but a few rows
 
@@ -82,28 +83,6 @@ def judged(matcher: Matcher, row: Row) -> Judged:
     return judged_message(matcher, row.story, row.message, row.kind, functools.partial(is_right, row))
 
 
-def simulated(story: Story, rows: Sequence[Row]) -> Story:
-    """The story with a table made of rows: those with the same answer become the questions of one fact."""
-    groups: list[list[Row]] = []
-    gaps: list[Gap] = []
-    for row in rows:
-        if row.kind == "answerable" and row.span:
-            same = next((group for group in groups if same_fact(group[0], row)), None)
-            if same is None:
-                groups.append([row])
-            else:
-                same.append(row)
-        elif row.kind == "unanswerable":
-            gaps.append(Gap(f"gap-{len(gaps)}", (row.message,), "The story does not say."))
-    facts = []
-    for number, group in enumerate(groups):
-        first, asks = group[0], asked(group[0].message) or "what"
-        questions = tuple(dict.fromkeys(row.message for row in group))
-        facts.append(Fact(f"fact-{number}", asks, first.span, first.line, first.span, questions, "reviewed"))
-    table = FactTable(story.title, story.table.article, story.table.sha256, tuple(facts), tuple(gaps))
-    return Story(story.name, story.article, table, drafted=False)
-
-
 def fold_of(message: str) -> int:
     """The part of a story's rows that a message belongs to, by a hash: the same on every machine."""
     return int(hashlib.sha256(message.encode()).hexdigest()[:8], 16) % PARTS
@@ -127,36 +106,64 @@ def columns(names: Sequence[str]) -> list[int]:
     return [SIGNAL_NAMES.index(name) for name in names]
 
 
-def fit(rows: Sequence[Judged], names: Sequence[str]) -> NDArray[np.float64]:
-    """Weights (bias last) of how sure a row's best candidate is, where the same weights choose the best.
+def choice(rows: Sequence[Judged], names: Sequence[str]) -> NDArray[np.float64]:
+    """Weights that choose among a row's candidates: ridge conditional logit (McFadden, 1974), by Newton's method.
 
-    First over all candidates, which is a start; then over the chosen ones, until the choice has settled.
+    A row counts where some candidates are right and some are wrong; any of the right ones may be chosen.
     """
     at = columns(names)
-    kept = [row for row in rows if len(row.signals)]
-    weights = logistic(np.vstack([r.signals[:, at] for r in kept]), np.concatenate([r.right for r in kept]))
-    for _ in range(ROUNDS):
-        tops = [(row, int((row.signals[:, at] @ weights[:-1]).argmax())) for row in kept]
-        features = np.array([row.signals[top, at] for row, top in tops])
-        weights = logistic(features, np.array([bool(row.right[top]) for row, top in tops]))
-    return weights
+    kept = [row for row in rows if row.right.any() and not row.right.all()]
+    scale = np.vstack([row.signals[:, at] for row in kept]).std(0) + 1e-9
+    weights = np.zeros(len(at))
+    for _ in range(STEPS):
+        gradient, curvature = RIDGE * weights, RIDGE * np.eye(len(at))
+        for row in kept:
+            x = row.signals[:, at] / scale
+            odds = np.exp(x @ weights - (x @ weights).max())
+            all_of, right_of = odds / odds.sum(), np.where(row.right, odds, 0) / odds[row.right].sum()
+            mean = x.T @ all_of
+            gradient = gradient + mean - x.T @ right_of
+            curvature = curvature + (x * all_of[:, None]).T @ x - np.outer(mean, mean)
+        weights = weights - STEP * np.linalg.solve(curvature, gradient)
+    found: NDArray[np.float64] = weights / scale
+    return found
 
 
-def best(row: Judged, weights: NDArray[np.float64], names: Sequence[str]) -> tuple[float, bool]:
-    """How sure the best candidate of a row is, and whether it is right."""
-    logits = row.signals[:, columns(names)] @ weights[:-1] + weights[-1]
-    top = int(logits.argmax())
-    return float(1 / (1 + np.exp(-logits[top]))), bool(row.right[top])
+@dataclass(frozen=True)
+class Fitted:
+    """Weights that choose a candidate, and weights (bias last) of how sure that is."""
+
+    names: tuple[str, ...]
+    chooses: NDArray[np.float64]
+    weighs: NDArray[np.float64]
+
+    def best(self, row: Judged) -> tuple[float, bool]:
+        """How sure the best candidate of a row is, and whether it is right."""
+        signals = row.signals[:, columns(self.names)]
+        top = int((signals @ self.chooses).argmax())
+        logit = signals[top] @ self.weighs[:-1] + self.weighs[-1]
+        return float(1 / (1 + np.exp(-logit))), bool(row.right[top])
 
 
-def cross_validated(rows: Sequence[Judged], names: Sequence[str]) -> list[tuple[Judged, float, bool]]:
+def fit(rows: Sequence[Judged], own: Sequence[Judged], names: tuple[str, ...]) -> Fitted:
+    """Weights found on rows; `own` questions of tables teach the choice alone: their hand wrote the facts too."""
+    at = columns(names)
+    chooses = choice([*rows, *own], names)
+    tops = [(row, int((row.signals[:, at] @ chooses).argmax())) for row in rows]
+    features = np.array([row.signals[top, at] for row, top in tops])
+    return Fitted(names, chooses, logistic(features, np.array([bool(row.right[top]) for row, top in tops])))
+
+
+def cross_validated(
+    rows: Sequence[Judged], own: Sequence[Judged], names: tuple[str, ...]
+) -> list[tuple[Judged, float, bool]]:
     """Every row's best candidate by weights fitted on other stories."""
     stories = sorted({row.story for row in rows})
     out = []
-    for fold in range(FOLDS):
+    for fold in range(min(FOLDS, len(stories))):
         held = set(stories[fold::FOLDS])
-        weights = fit([row for row in rows if row.story not in held], names)
-        out += [(row, *best(row, weights, names)) for row in rows if row.story in held]
+        fitted = fit([r for r in rows if r.story not in held], [r for r in own if r.story not in held], names)
+        out += [(row, *fitted.best(row)) for row in rows if row.story in held]
     return out
 
 
@@ -176,8 +183,8 @@ def figures(scored: Sequence[tuple[Judged, float, bool]], threshold: float) -> d
     }
 
 
-def report(name: str, rows: Sequence[Judged], names: Sequence[str]) -> dict[str, object]:
-    scored = cross_validated(rows, names)
+def report(name: str, rows: Sequence[Judged], own: Sequence[Judged], names: tuple[str, ...]) -> dict[str, object]:
+    scored = cross_validated(rows, own, names)
     due = np.array([p for row, p, _ in scored if row.kind == "answerable"])
     none = np.array([p for row, p, _ in scored if row.kind in ("unanswerable", "off_topic")])
     area = float((due[:, None] > none[None, :]).mean())
@@ -186,13 +193,14 @@ def report(name: str, rows: Sequence[Judged], names: Sequence[str]) -> dict[str,
     for threshold in sorted({*np.arange(0.2, 0.81, 0.1).round(2).tolist(), chosen}):
         told = "  ".join(f"{k} {v:.3f}" for k, v in figures(scored, threshold).items())
         print(f"  {'*' if threshold == chosen else ' '} {threshold:.2f}  {told}")
-    weights = fit(rows, names)
+    fitted = fit(rows, own, names)
     picked = [ok for row, _, ok in scored if row.kind == "answerable"]
     able = [bool(row.right.any()) for row, _, _ in scored if row.kind == "answerable"]
     print(f"  right candidate among them {sum(able) / len(able):.3f}, chosen {sum(picked) / len(picked):.3f}")
     return {
-        "weights": {n: round(float(w), 4) for n, w in zip(names, weights[:-1], strict=True)},
-        "bias": round(float(weights[-1]), 4),
+        "choice": {n: round(float(w), 4) for n, w in zip(names, fitted.chooses, strict=True)},
+        "weights": {n: round(float(w), 4) for n, w in zip(names, fitted.weighs[:-1], strict=True)},
+        "bias": round(float(fitted.weighs[-1]), 4),
         "answer": chosen,
         # Offer where an answer would be right at least half as often as at the threshold for answering.
         "offer": round(chosen / 2, 2),
@@ -202,54 +210,49 @@ def report(name: str, rows: Sequence[Judged], names: Sequence[str]) -> dict[str,
 @functools.cache
 def models() -> Models:
     """The shipped models, once a process, with gates that decide nothing."""
-    open_gate = Gate({}, 0.0, 0.0, 0.0)
+    open_gate = Gate({}, {}, 0.0, 0.0, 0.0)
     return Models(Encoder(), Reader(), Gates(open_gate, open_gate))
 
 
-def judged_story(data: Path, name: str) -> tuple[list[Judged], list[Judged]]:
-    """All rows of a story judged against its draft, and against tables made of the other writer's rows."""
-    story = load_story(data / "stories" / f"{name}.txt")
-    first, second = (read_json_rows(data / folder / f"{name}.jsonl") for folder in ("rows", "rows2"))
-    matcher = Matcher(story, models())
-    drafted = [judged(matcher, row) for row in (*first, *second)]
-    reviewed = []
-    for part in range(PARTS):
-        made = simulated(story, [row for row in (*first, *second) if fold_of(row.message) != part])
-        matcher = Matcher(made, models())
-        asking = [row for row in (*first, *second) if fold_of(row.message) == part]
-        reviewed += [judged(matcher, row) for row in asking if row.kind != "answerable" or is_told(row, made)]
-    return drafted, reviewed
+def rows_of(data: Path, name: str) -> list[Row]:
+    """Every row of a story, of both writers."""
+    return [row for folder in ("rows", "rows2") for row in read_json_rows(data / folder / f"{name}.jsonl")]
+
+
+def judged_draft(data: Path, name: str) -> list[Judged]:
+    """All rows of a story judged against its draft."""
+    matcher = Matcher(load_story(data / "stories" / f"{name}.txt"), models())
+    return [judged(matcher, row) for row in rows_of(data, name)]
+
+
+def written_story(data: Path, path: Path) -> Story:
+    """A story with the table that was written for it."""
+    story = load_story(data / "stories" / f"{path.stem}.txt")
+    facts, gaps = read_table(path)
+    return replace(story, table=replace(story.table, facts=tuple(facts), gaps=tuple(gaps)), drafted=False)
 
 
 def judged_written(data: Path, path: Path) -> list[Judged]:
-    """All rows of a story judged against a table that another hand wrote, who had not seen them."""
-    name = path.stem
-    story = load_story(data / "stories" / f"{name}.txt")
-    facts, gaps = read_table(path)
-    made = replace(story, table=replace(story.table, facts=tuple(facts), gaps=tuple(gaps)), drafted=False)
-    matcher = Matcher(made, models())
-    rows = [row for folder in ("rows", "rows2") for row in read_json_rows(data / folder / f"{name}.jsonl")]
-    return [judged(matcher, row) for row in rows if row.kind != "answerable" or is_told(row, made)]
+    """All rows of a story judged against its written table; not those that the table has no fact for."""
+    story = written_story(data, path)
+    matcher = Matcher(story, models())
+    rows = rows_of(data, story.name)
+    return [judged(matcher, row) for row in rows if row.kind != "answerable" or is_told(row, story)]
 
 
 def without(table: FactTable, part: int) -> FactTable:
-    """A reviewed table without a part of its questions, and without some of its gaps altogether."""
-    facts = [
-        replace(fact, questions=kept)
-        for fact in table.facts
-        if (kept := tuple(q for q in fact.questions if fold_of(q) != part))
-    ]
-    gaps = [
-        replace(gap, questions=kept)
-        for gap in table.gaps
-        if fold_of(gap.id) != part and (kept := tuple(q for q in gap.questions if fold_of(q) != part))
-    ]
+    """A table without a part of its questions."""
+
+    def kept(questions: Sequence[str]) -> tuple[str, ...]:
+        return tuple(question for question in questions if fold_of(question) != part)
+
+    facts = [replace(fact, questions=left) for fact in table.facts if (left := kept(fact.questions))]
+    gaps = [replace(gap, questions=left) for gap in table.gaps if (left := kept(gap.questions))]
     return replace(table, facts=tuple(facts), gaps=tuple(gaps))
 
 
-def judged_table(path: Path) -> list[Judged]:
-    """A reviewed table judged by its own questions, each asked while it is left out."""
-    story = load_story(path)
+def judged_own(story: Story) -> list[Judged]:
+    """A table's own questions, each asked while it is left out."""
     told: list[Judged] = []
     for part in range(PARTS):
         matcher = Matcher(replace(story, table=without(story.table, part)), models())
@@ -258,12 +261,6 @@ def judged_table(path: Path) -> list[Judged]:
             for fact in story.table.facts
             for question in fact.questions
             if fold_of(question) == part
-        ]
-        told += [
-            judged_message(matcher, story.name, question, "unanswerable", lambda _: False)
-            for gap in story.table.gaps
-            for question in gap.questions
-            if part in (fold_of(question), fold_of(gap.id))
         ]
     return told
 
@@ -286,23 +283,25 @@ def is_told(row: Row, story: Story) -> bool:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--tables", type=Path, required=True, help="folder of NAME.facts, tables of articles in --data")
+    parser.add_argument("--reviewed", type=Path, nargs="*", default=[], help="articles with a reviewed table")
     parser.add_argument("--write", type=Path)
     parser.add_argument("--keep", type=Path, help="keep the judged rows here and take them from here")
-    parser.add_argument("--tables", type=Path, nargs="*", default=[], help="articles with a reviewed table")
     parser.add_argument("--jobs", type=int, default=2)
     options = parser.parse_args()
     if options.keep and options.keep.exists():
-        drafted, reviewed = pickle.loads(options.keep.read_bytes())  # noqa: S301 - our own file
+        drafted, written, own = pickle.loads(options.keep.read_bytes())  # noqa: S301 - our own file
     else:
         names = sorted(p.stem for p in (options.data / "stories").glob("*.txt") if is_held_out(p.stem))
+        tables = sorted(path for path in options.tables.glob("*.facts") if is_held_out(path.stem))
+        stories = [written_story(options.data, path) for path in tables] + [*map(load_story, options.reviewed)]
         with ProcessPoolExecutor(options.jobs) as pool:
-            pairs = list(pool.map(judged_story, [options.data] * len(names), names))
-            tables = list(pool.map(judged_table, options.tables))
-        drafted = [told for one, _ in pairs for told in one]
-        reviewed = [told for one in (*(r for _, r in pairs), *tables) for told in one]
+            drafted = [*chain.from_iterable(pool.map(judged_draft, repeat(options.data), names))]
+            written = [*chain.from_iterable(pool.map(judged_written, repeat(options.data), tables))]
+            own = [*chain.from_iterable(pool.map(judged_own, stories))]
         if options.keep:
-            options.keep.write_bytes(pickle.dumps((drafted, reviewed)))
-    gates = {"drafted": report("drafted", drafted, DRAFTED), "reviewed": report("reviewed", reviewed, REVIEWED)}
+            options.keep.write_bytes(pickle.dumps((drafted, written, own)))
+    gates = {"drafted": report("drafted", drafted, [], DRAFTED), "reviewed": report("reviewed", written, own, REVIEWED)}
     if options.write:
         options.write.write_text(json.dumps(gates, indent=1) + "\n", "utf8")
 

@@ -8,12 +8,14 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
 from bot.answering.encoder import Encoder, Encoding
 
+MOST_THREADS = 4  # a story is encoded once; a small machine keeps some cores for what it does beside
 _FORMAT = "2"  # rises when the arrays of a cache file change
 
 
@@ -75,10 +77,12 @@ def encode_all(encoder: Encoder, texts: Sequence[str], folder: Path | None) -> l
     cached = _read(path, len(texts)) if path else None
     if cached is not None:
         return cached
-    # Half precision here too, so that the first run and a cached one give the same scores.
-    encodings = [
-        Encoding(e.ids, e.states.astype(np.float16).astype(np.float32), e.mean) for e in map(encoder.encode, texts)
-    ]
+    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+        # Half precision here too, so that the first run and a cached one give the same scores.
+        encodings = [
+            Encoding(e.ids, e.states.astype(np.float16).astype(np.float32), e.mean)
+            for e in pool.map(encoder.encode, texts)
+        ]
     if path:
         _write(path, encodings)
     return encodings

@@ -33,6 +33,7 @@ _ASIDES: tuple[tuple[Aside, re.Pattern[str]], ...] = (
             "and|but|so|ok|wait|um",
             rf"(?:where|which line)(?: exactly)? (?:does {_STORY} say|says|is) {_THAT}(?: written)?(?: in {_STORY})?"
             r"|(?:what(?:'s| is|s) (?:your|the|ur) )?(?:source|proof|evidence|citation)|which line|says who"
+            rf"|how (?:do|can) (?:you|u|we) know(?: {_THAT})?"
             r"|show me(?: the (?:line|source|proof))?",
         ),
     ),
@@ -63,12 +64,26 @@ _BARE_CONTENT = 1  # "when exactly", "how many troops": so few words of substanc
 _POINTING_CONTENT = 4  # with a pronoun a message may name a few things and still lean on what was said before
 
 
+# What a bare follow-up asks in place of: "How many died?", then "where?" asks where they died.
+_ASKING = re.compile(
+    r"^(?:(?:and|but|so|ok|or|then)\W+)*(?:(?:about|at|by|for|from|in|of|on|to|with)\s+)?"
+    r"(?:how (?:many|much|long|old|far|often|big|large)|how|who(?:se|m)?|wh?at|when|where|why|which)\b(?:['’]?s\b)?\s*",
+    re.IGNORECASE,
+)
+_PERSON = re.compile(r"\b(?:he|him|she|they|them)\b", re.IGNORECASE)
+MAX_GIVEN = 4  # answers of a chain of follow-ups that are not given again
+
+
 @dataclass(frozen=True)
 class Turn:
-    """What a follow-up is read against: the question as understood, and the answer given, if any."""
+    """What a follow-up is read against: the question as understood, and the answer given, if any.
+
+    `given` are the last answers since a question that stood by itself: none of them is what a follow-up asks for.
+    """
 
     question: str
     answer: Answer | None
+    given: tuple[Answer, ...] = ()
 
 
 def aside(message: str) -> Aside | None:
@@ -84,6 +99,21 @@ def leans_on_before(message: str) -> bool:
     if not content or (len(content) <= _BARE_CONTENT and len(words(message)) <= 3):
         return True
     return bool(_POINTS_BACK.search(message)) and len(content) <= _POINTING_CONTENT
+
+
+def is_bare(message: str) -> bool:
+    """Whether a follow-up says nothing but which kind of answer it wants: "when?", "and to whom?"."""
+    return not content_words(message) and bool(_ASKING.match(message)) and not _POINTS_BACK.search(message)
+
+
+def in_place(message: str, question: str) -> str:
+    """A bare follow-up asked of an earlier question: "where?" after "How many died?" is "where died"."""
+    return f"{message.rstrip(' ?')} {_ASKING.sub('', question)}"
+
+
+def named(message: str, name: str) -> str:
+    """A follow-up with a name for the first "he", "she" or "they" in it."""
+    return _PERSON.sub(lambda _: name, message, count=1)
 
 
 def last_words(question: str) -> str:

@@ -1,4 +1,8 @@
-"""The gate: from signals to a probability of being right, and from that to one of three outcomes.
+"""The gate: from signals to the best candidate, its probability of being right, and one of three outcomes.
+
+Which candidate is best and how sure that is are two questions with weights of their own: what tells two facts of a line
+apart says little about whether the story answers at all. The first is a conditional logit (McFadden, 1974), the second
+a logistic regression on the candidates that it chose.
 
 One gate for drafted tables and one for reviewed ones. Their weights lie in bot/models/gate.json, written
 by training/calibrate.py from readers' messages by cross-validation over stories.
@@ -22,12 +26,17 @@ Outcome = Literal["answer", "offer", "refuse"]
 
 @dataclass(frozen=True)
 class Gate:
-    """Weights of a logistic model over signals, and the two thresholds (probabilities) on what it says."""
+    """Weights that choose a candidate, weights and bias of how sure that is, and two thresholds (probabilities)."""
 
+    choice: Mapping[str, float]
     weights: Mapping[str, float]
     bias: float
     answer: float
     offer: float
+
+    def preference(self, signals: Signals) -> float:
+        """What candidates of one message are ordered by; says nothing beyond them."""
+        return float(sum(weight * getattr(signals, name) for name, weight in self.choice.items()))
 
     def probability(self, signals: Signals) -> float:
         """Probability, 0..1, that the candidate is the right answer, given that it is the best of a message."""

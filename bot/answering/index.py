@@ -16,7 +16,7 @@ from bot.answering.passages import passages_of
 from bot.story.library import Story
 from bot.story.table import Fact, Gap
 
-BEFORE_WEIGHT = 0.4  # what a follow-up says itself counts more than what it leans on; at 1 it gets the old answer again
+BEFORE_WEIGHT = 0.1  # what a follow-up says itself counts more than what it leans on; at 1 it gets the old answer again
 # Facts and gaps whose questions are compared word by word; of those that end among the first six, one in a thousand
 # lies further back by its cosine.
 FACTS_COMPARED = 48

@@ -20,11 +20,16 @@ from bot.story.table import AnswerType, Fact, Gap
 
 # Without a table the closest passage alone is read: with four, no figure over 33 held-out stories was better by more
 # than .02, on six stories of another hand none was better, and a reply took three times as long.
-DRAFT_PASSAGES_READ = 1
-# With a table, the line of the closest fact is read besides; with four, no figure was better.
-TABLE_PASSAGES_READ = 2
+DRAFT_PASSAGES_READ = 2
+TABLE_PASSAGES_READ = 2  # with a table, the lines that the nearest facts stand on
 GIST_PASSAGES_READ = 4  # what a story is about stands at its beginning
-FACTS_READ = 6  # facts whose questions come closest; each costs about 4 ms
+FACTS_READ = 6  # facts whose questions come closest: the right one is among them for 98 of 100 answerable messages
+# Facts that lie further behind the closest one are not read: on seven held-out tables the right one was chosen for .889
+# of the messages with this bound and for .879 without, and half of the reading was saved.
+NEAR = 0.15
+# A follow-up mostly asks about what was just quoted: facts on that line are taken to lie closer by so much, which is
+# how much closer another wording of the same question lies than a question about something else.
+SAME_LINE = 0.08
 CLOSEST = 4  # facts to suggest from: three are shown, one may be the answer that was not meant
 GIST = "What is the story about?"
 SPANS_A_PASSAGE = 2  # a passage often holds two numbers, names or dates: the kind of answer asked for tells them apart
@@ -51,7 +56,7 @@ class Models:
 class Match:
     """The candidates for a message, the known gap that comes closest with its similarity, and what to suggest.
 
-    `narrowed` where the message leans on another and only facts of the kind that it asks for were taken.
+    `best_rank` is the similarity of the closest passage, `best_question` that of the closest question of fact or gap.
     """
 
     message: str
@@ -59,9 +64,9 @@ class Match:
     gap: Gap | None
     gap_score: float
     best_rank: float
+    best_question: float
     unknown: float
     closest: tuple[Fact, ...]
-    narrowed: bool
 
 
 def _lead(scores: Sequence[float], index: int, groups: Sequence[object]) -> float:
@@ -74,20 +79,18 @@ def _lead(scores: Sequence[float], index: int, groups: Sequence[object]) -> floa
 class _Look:
     """One look at a message: what it asks for, how it ranks, what was read, what the story does not know.
 
-    `whole` is the message behind the question that it leans on, as the reader takes it.
+    The message is read without the question that it leans on: behind that one, the reader answers it again.
     """
 
     message: str
-    whole: str
     wanted: AnswerType | None
     ranking: Ranking
     readings: Mapping[int, Reading]
     unknown: float
 
-    @property
-    def narrowed(self) -> bool:
-        """Whether only facts of one kind can be meant: "and why?" names nothing but its kind."""
-        return self.whole != self.message and self.wanted in _PLAIN_KINDS and bool(self.ranking.facts)
+
+def _gives(kind: AnswerType, fact: Fact) -> bool:
+    return is_kind(kind, fact.asks) and can_give(kind, fact.answer)
 
 
 def _overlap(fact: Fact, span: str) -> float:
@@ -131,32 +134,60 @@ class Matcher:
             if any(asks_for_gist(question) for question in fact.questions):
                 passage = next(p for p in self._passages if p.line == fact.line)
                 return Candidate(fact, passage, fact.answer, fact.quote, Signals(), UNREAD)
-        look = self._look(GIST, "", self._index.rank(GIST), range(min(GIST_PASSAGES_READ, len(self._passages))))
+        passages = range(min(GIST_PASSAGES_READ, len(self._passages)))
+        look = self._look(GIST, asked(GIST), self._index.rank(GIST), passages)
         found = self._read_candidates(look)
         return max(found, key=lambda c: (c.signals.reads, c.signals.span), default=None)
 
-    def match(self, message: str, before: str = "") -> Match:
-        """Candidates for a normalised message, in no particular order; `before` is a question that it leans on."""
+    def match(self, message: str, before: str = "", line: int = 0) -> Match:
+        """Candidates for a normalised message, in no particular order.
+
+        `before` is a question that it leans on, `line` the one that the last answer was found on (0 where none was).
+        """
         ranking = self._index.rank(message, before)
-        look = self._look(message, before, ranking, self._to_read(ranking))
-        found = self._fact_candidates(look) if ranking.facts else self._read_candidates(look)
+        wanted = asked(message)
+        # "and why?" names little but its kind
+        narrowed = bool(line) and wanted in _PLAIN_KINDS and bool(ranking.facts)
+        near = self._near(ranking, wanted if narrowed else None, line)
+        look = self._look(message, wanted, ranking, self._to_read(ranking, near, line))
+        found = [self._fact_candidate(look, one) for one in near] if ranking.facts else self._read_candidates(look)
         best_rank = ranking.ranks[ranking.order[0]] if ranking.order else 0.0
-        closest = self._closest(ranking)
+        best_question = max([ranking.gap_score, *(one.score for one in ranking.facts[:1])])
         return Match(
-            message, tuple(found), ranking.gap, ranking.gap_score, best_rank, look.unknown, closest, look.narrowed
+            message,
+            tuple(found),
+            ranking.gap,
+            ranking.gap_score,
+            best_rank,
+            best_question,
+            look.unknown,
+            self._closest(ranking),
         )
 
-    def _to_read(self, ranking: Ranking) -> tuple[int, ...]:
-        """The closest passages, and the closest one that a near fact stands on."""
-        count = TABLE_PASSAGES_READ if ranking.facts else DRAFT_PASSAGES_READ
-        chosen, rest = ranking.order[:count], ranking.order[count:]
-        lines = {near.fact.line for near in ranking.facts[:FACTS_READ]}
-        return chosen + tuple(i for i in rest if self._passages[i].line in lines)[:1]
+    def _near(self, ranking: Ranking, kind: AnswerType | None, line: int) -> tuple[Near, ...]:
+        """The facts that may be meant, closest first: of a kind where one is given and some lie close enough."""
+        near = [replace(one, score=one.score + SAME_LINE * (one.fact.line == line)) for one in ranking.facts]
+        near.sort(key=lambda one: -one.score)
+        close = [one for one in near if one.score >= near[0].score - NEAR]
+        of_kind = [one for one in near if kind and _gives(kind, one.fact)]
+        if of_kind and of_kind[0].score >= near[0].score - NEAR:
+            close = [one for one in of_kind if one.score >= of_kind[0].score - NEAR]
+        return tuple(close[:FACTS_READ])
 
-    def _look(self, message: str, before: str, ranking: Ranking, passages: Iterable[int]) -> _Look:
-        whole = f"{before} {message}".strip()
-        readings = {i: self._reader.read(whole, self._passages[i].text) for i in passages}
-        return _Look(message, whole, asked(message), ranking, readings, self._vocabulary.unknown_share(message))
+    def _to_read(self, ranking: Ranking, near: Sequence[Near], line: int) -> tuple[int, ...]:
+        """The closest passage and the one that is followed up, or those that the nearest facts stand on."""
+        if not ranking.facts:
+            followed = (self._passage_of(ranking, line),) if line else ()
+            return tuple(dict.fromkeys((*ranking.order[:DRAFT_PASSAGES_READ], *followed)))
+        lines = list(dict.fromkeys(one.fact.line for one in near))[:TABLE_PASSAGES_READ]
+        return tuple(self._passage_of(ranking, line) for line in lines)
+
+    def _passage_of(self, ranking: Ranking, line: int) -> int:
+        return next(i for i in ranking.order if self._passages[i].line == line)
+
+    def _look(self, message: str, wanted: AnswerType | None, ranking: Ranking, passages: Iterable[int]) -> _Look:
+        readings = {i: self._reader.read(message, self._passages[i].text) for i in passages}
+        return _Look(message, wanted, ranking, readings, self._vocabulary.unknown_share(message))
 
     def _passage_signals(self, look: _Look, i: int) -> Signals:
         ranking, reading = look.ranking, look.readings.get(i, UNREAD)
@@ -180,15 +211,9 @@ class Matcher:
                 found.append(Candidate(fact, passage, answer, answer, fitting, reading))
         return found
 
-    def _fact_candidates(self, look: _Look) -> list[Candidate]:
-        of_line = {self._passages[i].line: i for i in reversed(look.ranking.order)}
-        near = look.ranking.facts
-        if look.narrowed:
-            near = tuple(one for one in near if is_kind(look.wanted, one.fact.asks))
-        return [self._fact_candidate(look, one, of_line[one.fact.line]) for one in near[:FACTS_READ]]
-
-    def _fact_candidate(self, look: _Look, near: Near, i: int) -> Candidate:
-        fact, reading, passage = near.fact, look.readings.get(i, UNREAD), self._passages[i]
+    def _fact_candidate(self, look: _Look, near: Near) -> Candidate:
+        fact, i = near.fact, self._passage_of(look.ranking, near.fact.line)
+        reading, passage = look.readings.get(i, UNREAD), self._passages[i]
         span = reading.spans[0]
         signals = replace(
             self._passage_signals(look, i),
@@ -198,7 +223,7 @@ class Matcher:
             echo=_echo(look.message, fact.answer),
             question=near.score,
             gap_lead=near.score - look.ranking.gap_score,
-            fact_reads=log_odds(self._reader.read(look.whole, f"{near.question} {fact.answer}").speaks),
+            fact_reads=log_odds(self._reader.read(look.message, f"{near.question} {fact.answer}").speaks),
             overlap=_overlap(fact, passage.text[span.start : span.end]),
         )
         return Candidate(fact, passage, fact.answer, fact.quote, signals, reading)

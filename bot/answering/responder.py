@@ -8,7 +8,17 @@ from rapidfuzz import fuzz, utils
 
 from bot.answering.asks import asks_for_gist
 from bot.answering.candidates import Candidate
-from bot.answering.conversation import Turn, aside, last_words, leans_on_before, names_another
+from bot.answering.conversation import (
+    MAX_GIVEN,
+    Turn,
+    aside,
+    in_place,
+    is_bare,
+    last_words,
+    leans_on_before,
+    named,
+    names_another,
+)
 from bot.answering.matcher import Match, Matcher, Models
 from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Reply, Smalltalk, Source, Suggestion
 from bot.answering.smalltalk import smalltalk
@@ -20,13 +30,17 @@ SUGGESTIONS = 3  # as many as fit beside each other on a phone
 SUGGESTED = 45.0  # of 100; below, a question shares a word or two with what was typed by chance
 GIST_SCORE = 75.0  # what a story is about is never wholly wrong, and never the only way to put it
 # A follow-up leaves out what the table's questions name, so it lies far from all of them and its probability comes
-# out too low; of the facts of the one kind that can be meant, the closest is mostly right from a third of it on.
+# out too low; the closest fact that was not given yet is mostly right from a third of it on.
 FOLLOW_UP_ODDS = 3.0
+MAX_NAME_WORDS = 6  # with a title; a longer answer is not what a pronoun stands for
 GENERAL_REFUSAL = "The story doesn't say."
 # A message whose words are all unknown to the story and which is less close than this to every line is about
 # something else: of the off-topic training rows nine in ten lie below it, of the answerable ones one in a hundred.
 OFF_TOPIC_RANK = 0.28
 OFF_TOPIC_UNKNOWN = 0.5
+OFF_TOPIC_QUESTION = (
+    0.38  # so far from every question of the table, too: all off-topic rows at seven held-out tables are
+)
 # A gap of the table is named in a refusal when its question comes this close; below, it may be about another thing.
 GAP_NAMED = 0.62
 
@@ -53,6 +67,22 @@ class Exchange:
     rule: str = ""
 
 
+@dataclass(frozen=True)
+class Context:
+    """What a question leans on: an earlier question, the line (from 1; 0 for none) of the last answer, answers given.
+
+    `stranger` where it only puts another name in the place of one.
+    """
+
+    question: str
+    line: int
+    given: tuple[Answer, ...]
+    stranger: bool = False
+
+
+ALONE = Context("", 0, ())
+
+
 class Responder:
     """Answers messages about one story; the same message, turn and table always give the same reply."""
 
@@ -64,11 +94,11 @@ class Responder:
     def respond(self, message: str, previous: Turn | None = None) -> Exchange:
         """The reply to a message of any content and length; `previous` is the turn that it may follow up."""
         text = clean(message)
-        remark = aside(text) if previous and previous.answer else None
+        remark = aside(text)
         if remark and previous and previous.answer:
             reply = self._remark(remark, previous.answer)
             return Exchange(message, reply, previous, rule="a remark on the last answer")
-        intent = smalltalk(text)
+        intent = "empty" if remark else smalltalk(text)
         if intent or not (content_words(text) or (previous and text)):
             chat = Smalltalk(intent or "empty", self.story.title, self._openers())
             return Exchange(message, chat, previous or Turn("", None), rule="smalltalk: nothing is asked of the story")
@@ -78,19 +108,16 @@ class Responder:
         gist = self._matcher.gist() if asks_for_gist(text) else None
         if gist:
             reply = self._answer_of(gist.fact, gist.answer, gist.quote, GIST_SCORE)
-            return Exchange(message, reply, Turn(text, reply), rule="what the story is about")
+            return Exchange(message, reply, Turn(text, reply, (reply,)), rule="what the story is about")
         return self._of_parts(message, text, previous)
 
     def _of_parts(self, message: str, text: str, previous: Turn | None) -> Exchange:
         """The reply to each question of a message in turn, as one reply."""
+        turn = previous or Turn("", None)
         decided: list[tuple[Reply, Step]] = []
-        earlier = previous.question if previous else ""
-        said = previous.answer if previous else None
         for part in parts(text):
-            before = last_words(earlier) if earlier and leans_on_before(part) else ""
-            decided.append(self._decide(part, before, said if before else None))
-            said = decided[-1][0] if isinstance(decided[-1][0], Answer) else said
-            earlier = f"{before} {part}".strip()
+            reply, step, turn = self._next(part, turn)
+            decided.append((reply, step))
         replies = [reply for reply, _ in decided]
         missing = tuple(_unanswered(reply, step) for reply, step in decided if not isinstance(reply, Answer))
         if len(replies) > 1 and missing:
@@ -101,14 +128,41 @@ class Responder:
                 reply = replace(reply, unanswered=missing)
         else:
             reply = _together(replies)
-        answer = reply if isinstance(reply, Answer) else previous.answer if previous else None
-        return Exchange(message, reply, Turn(earlier, answer), tuple(step for _, step in decided))
+        if isinstance(reply, Answer):
+            turn = replace(turn, answer=reply)
+        return Exchange(message, reply, turn, tuple(step for _, step in decided))
+
+    def _next(self, part: str, turn: Turn) -> tuple[Reply, Step, Turn]:
+        """The reply to one question behind others, and what the next one is read against."""
+        if not (turn.question and leans_on_before(part)):
+            reply, step = self._decide(part)
+            answer = reply if isinstance(reply, Answer) else None
+            return reply, step, Turn(part, answer or turn.answer, (answer,) if answer else ())
+        before, line = last_words(turn.question), turn.answer.sources[0].line if turn.answer else 0
+        context = Context(before, line, turn.given, stranger=names_another(part))
+        if is_bare(part):
+            reply, step = self._decide(in_place(part, before), replace(context, question=""))
+        else:
+            reply, step = self._decide(self._with_name(part, turn.answer), context)
+        given = (*turn.given, reply)[-MAX_GIVEN:] if isinstance(reply, Answer) else turn.given
+        # A bare follow-up leaves the question as it is: the next one is asked of it too.
+        question = before if is_bare(part) else f"{before} {part}"
+        return reply, step, Turn(question, reply if isinstance(reply, Answer) else turn.answer, given)
+
+    def _with_name(self, part: str, answer: Answer | None) -> str:
+        """A follow-up with the person that the last answer named."""
+        fact = self.story.table.fact(answer.fact) if answer else None
+        if not answer or not fact or fact.asks not in ("who", "whom") or len(answer.answer.split()) > MAX_NAME_WORDS:
+            return part
+        return named(part, answer.answer)
 
     def _exchange_of(self, message: str, text: str, row: Fact | Gap, previous: Turn | None) -> Exchange:
         """An editor who wrote a question into the table decided what it gets."""
         if isinstance(row, Fact):
             answer = self._answer_of(row, row.answer, row.quote, 100.0)
-            return Exchange(message, answer, Turn(text, answer), rule=f"fact {row.id} holds this very question")
+            return Exchange(
+                message, answer, Turn(text, answer, (answer,)), rule=f"fact {row.id} holds this very question"
+            )
         suggestions = tuple(map(_suggestion, self._matcher.closest(text)[:2]))
         reply = NotInStory(row.says, suggestions, 0.0, row.id, row.line)
         turn = Turn(text, previous.answer if previous else None)
@@ -144,33 +198,34 @@ class Responder:
         close = [question for question in questions if found[question] >= SUGGESTED]
         return sorted(close, key=lambda question: -found[question])[:limit]
 
-    def _decide(self, question: str, before: str = "", said: Answer | None = None) -> tuple[Reply, Step]:
-        """The reply to one question; `said` is the answer just given, which a follow-up does not ask for again."""
-        normalised, context = self._matcher.normalised(question), self._matcher.normalised(before)
-        match = self._matcher.match(normalised, context)
-        fresh = [c for c in match.candidates if not (said and _repeats(c, said))]
+    def _decide(self, question: str, context: Context = ALONE) -> tuple[Reply, Step]:
+        """The reply to one question in its context."""
+        normalised, before = self._matcher.normalised(question), self._matcher.normalised(context.question)
+        match = self._matcher.match(normalised, before, context.line)
+        fresh = [c for c in match.candidates if not any(_repeats(c, given) for given in context.given)]
         scored = sorted(
             ((c, self._gate.probability(c.signals)) for c in fresh),
             key=lambda pair: (
                 pair[0].signals.type_misfit,
-                -pair[1],
+                -self._gate.preference(pair[0].signals),
                 pair[0].fact.line,
                 pair[0].fact.id,
                 pair[0].answer,
             ),
         )
-        reply, rule = self._gated(match, scored, stranger=bool(before) and names_another(question))
-        return reply, Step(question, f"{context} {normalised}".strip(), match, tuple(scored), rule)
+        reply, rule = self._gated(match, scored, context)
+        return reply, Step(question, f"{before} {normalised}".strip(), match, tuple(scored), rule)
 
-    def _gated(self, match: Match, scored: list[tuple[Candidate, float]], stranger: bool) -> tuple[Reply, str]:
-        if match.unknown >= OFF_TOPIC_UNKNOWN and match.best_rank < OFF_TOPIC_RANK:
+    def _gated(self, match: Match, scored: list[tuple[Candidate, float]], context: Context) -> tuple[Reply, str]:
+        strange = match.unknown >= OFF_TOPIC_UNKNOWN and match.best_rank < OFF_TOPIC_RANK
+        if context == ALONE and strange and match.best_question < OFF_TOPIC_QUESTION:
             return OffTopic(self._openers()), "off topic: nothing in it is close to the story"
-        if not scored or (stranger and match.unknown == 1):
+        if not scored or (context.stranger and match.unknown == 1):
             suggestions = self._suggestions(match, [])[:2]
             return NotInStory(GENERAL_REFUSAL, suggestions), "not in the story: nothing new, or a name it does not hold"
         best, probability = scored[0]
         score = round(100 * probability, 1)
-        outcome = self._gate.outcome(probability * (FOLLOW_UP_ODDS if match.narrowed else 1))
+        outcome = self._gate.outcome(probability * (FOLLOW_UP_ODDS if context.line else 1))
         if outcome == "answer" and best.signals.type_misfit:
             outcome = "offer"  # what cannot be an answer of the kind asked for is none, however close it comes
         if outcome == "answer":

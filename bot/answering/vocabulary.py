@@ -34,7 +34,9 @@ class Vocabulary:
         questions = [question for row in rows for question in row.questions]
         self._aliases = _alias_patterns(table.names, "\n".join(texts))
         self._speller = Speller([*texts, *aliases, *questions], english)
-        self._stems = stems([*texts, *aliases, *questions, table.title])
+        # What only a known gap's questions name is what the story does not hold.
+        told = [question for fact in table.facts for question in fact.questions]
+        self._stems = stems([*texts, *aliases, *told, table.title])
 
     def normalised(self, message: str) -> str:
         """The message with its spelling repaired and the readers' names for things replaced by the story's."""

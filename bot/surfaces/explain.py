@@ -23,7 +23,7 @@ def _step_lines(step: Step) -> list[str]:
 
 
 def explanation(exchange: Exchange) -> str:
-    """All steps of an exchange as text, the decided candidate first."""
+    """All steps of an exchange as text, the chosen candidate first; each with how sure it would be, were it chosen."""
     if exchange.rule:
         return f"decided     {exchange.rule}"
     return "\n".join(line for step in exchange.steps for line in _step_lines(step))

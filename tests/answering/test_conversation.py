@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.answering.conversation import Conversations, Turn, aside, last_words, leans_on_before
+from bot.answering.conversation import Conversations, Turn, aside, in_place, is_bare, last_words, leans_on_before, named
 from bot.answering.reply import Answer, NotInStory
 from bot.answering.responder import Responder
 
@@ -19,6 +19,8 @@ TURN = Turn("when did it open", None)
         ("where does it say that?", "source"),
         ("which line", "source"),
         ("source?", "source"),
+        ("how do you know that?", "source"),
+        ("how do they know that?", None),
         ("tell me more", "more"),
         ("anything else?", "more"),
         ("are you sure Kim said so?", None),
@@ -45,6 +47,30 @@ def test_remarks_on_the_last_answer(message: str, kind: str | None) -> None:
 def test_what_leans_on_the_message_before(message: str, leans: bool) -> None:
     """A whole question stands alone; a fragment does not."""
     assert leans_on_before(message) is leans
+
+
+def test_a_bare_follow_up_asks_in_place_of_the_question_before() -> None:
+    """A bare "where?" asks the same of another kind; what names something is asked as it is."""
+    assert is_bare("and where?")
+    assert in_place("where?", "How many soldiers died?") == "where soldiers died?"
+    assert in_place("from where?", "Did snipers shoot?") == "from where Did snipers shoot?"
+    assert not is_bare("what about Russia?")
+    assert not is_bare("who said that?")
+
+
+def test_a_pronoun_takes_the_name_of_the_last_answer() -> None:
+    """The first "he" is who was just named."""
+    assert named("how old is he", "Ilse Renfro") == "how old is Ilse Renfro"
+
+
+def test_what_was_given_is_not_given_again(seed_responder: Responder) -> None:
+    """A chain of follow-ups asks for something new each time."""
+    first = seed_responder.respond("When was the partnership agreement ceremony?")
+    second = seed_responder.respond("where?", first.turn)
+    third = seed_responder.respond("when?", second.turn)
+    answers = [e.reply.answer for e in (first, second, third) if isinstance(e.reply, Answer)]
+    assert answers[:2] == ["June 19, 2024", "Pyongyang, North Korea"]
+    assert len(set(answers)) == len(answers)
 
 
 def test_a_follow_up_is_read_with_the_end_of_a_long_question() -> None:

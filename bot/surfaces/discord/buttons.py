@@ -93,7 +93,7 @@ class FactButton(
             lines = desk.library.responder(story).story.article.lines
             await say(interaction, with_neighbours(lines, fact.line), private=not _alone(interaction))
         else:
-            turn = Turn(fact.questions[0], answer)
+            turn = Turn(fact.questions[0], answer, (answer,))
             desk.conversations.remember(
                 conversation_key(interaction.user.id, interaction.channel_id), turn, desk.clock()
             )

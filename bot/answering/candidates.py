@@ -23,7 +23,7 @@ class Signals:
     type_misfit  1 where the answer cannot be of the kind asked for
     akin         1 where the fact gives the very kind of answer that is asked for
     question     best similarity of the message with one of the fact's questions
-    gap_lead     that similarity less the best one of a known gap
+    gap_lead     that similarity less the best one of a known gap, beyond what is usual in the table
     fact_reads   the reader's log-odds that the fact, its closest question and answer read as a passage, answers
     overlap      share of words in common (F1) between the fact's answer and the reader's span
     echo         share of the answer's content words that the message holds itself

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from bot.answering.encoder import Encoding, Floats
+from bot.answering.encoder import DIMENSIONS, Encoding, Floats
 from bot.answering.text import STOP_WORDS
 
 STOP_WEIGHT = 0.05  # a stop word or a mark breaks ties, it does not carry a match
@@ -44,16 +45,20 @@ class TextIndex:
 
     def __init__(self, encodings: Sequence[Encoding]) -> None:
         self._size = len(encodings)
+        self._means = np.zeros((0, DIMENSIONS), dtype=np.float32)
         if not encodings:
             return
         self._states = np.concatenate([e.states for e in encodings])
         self._starts = np.concatenate([[0], np.cumsum([len(e.ids) for e in encodings])[:-1]]).astype(np.intp)
         self._means = np.stack([e.mean for e in encodings])
 
+    @property
+    def means(self) -> Floats:
+        """The texts' means. Shape [texts, 384]."""
+        return self._means
+
     def cosines(self, message: Encoding) -> Floats:
         """Cosine of the means, one a text. Shape [texts]."""
-        if not self._size:
-            return np.zeros(0, dtype=np.float32)
         found: Floats = self._means @ message.mean
         return found
 
@@ -86,6 +91,21 @@ class GroupIndex:
     def __init__(self, groups: Sequence[Sequence[Encoding]]) -> None:
         self._index = TextIndex([encoding for group in groups for encoding in group])
         self._bounds = np.cumsum([0, *map(len, groups)])
+
+    @property
+    def means(self) -> Floats:
+        """The texts' means, group after group. Shape [texts, 384]."""
+        return self._index.means
+
+    def kinship(self) -> Floats:
+        """Cosine of each text with the closest other one of its group, where there is one. Shape [texts or fewer]."""
+        found = [np.zeros(0, dtype=np.float32)]
+        for first, last in pairwise(self._bounds.tolist()):
+            if last - first > 1:
+                cosines = self.means[first:last] @ self.means[first:last].T
+                np.fill_diagonal(cosines, -1)
+                found.append(cosines.max(axis=1))
+        return np.concatenate(found)
 
     def closest(self, message: Encoding, weights: Floats, count: int) -> list[Closest]:
         """The closest text of each of the `count` groups that lie closest by cosine; best first."""

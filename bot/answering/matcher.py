@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,12 +21,12 @@ from bot.story.table import AnswerType, Fact, Gap
 # Without a table the closest passage alone is read: with four, no figure over 33 held-out stories was better by more
 # than .02, on six stories of another hand none was better, and a reply took three times as long.
 DRAFT_PASSAGES_READ = 2
-TABLE_PASSAGES_READ = 2  # with a table, the lines that the nearest facts stand on
+TABLE_PASSAGES_READ = 1  # with a table, the line that the nearest fact stands on; a second one changed no figure
 GIST_PASSAGES_READ = 4  # what a story is about stands at its beginning
 FACTS_READ = 6  # facts whose questions come closest: the right one is among them for 98 of 100 answerable messages
 # Facts that lie further behind the closest one are not read: on seven held-out tables the right one was chosen for .889
 # of the messages with this bound and for .879 without, and half of the reading was saved.
-NEAR = 0.15
+NEAR = 0.12
 # A follow-up mostly asks about what was just quoted: facts on that line are taken to lie closer by so much, which is
 # how much closer another wording of the same question lies than a question about something else.
 SAME_LINE = 0.08
@@ -139,16 +139,19 @@ class Matcher:
         found = self._read_candidates(look)
         return max(found, key=lambda c: (c.signals.reads, c.signals.span), default=None)
 
-    def match(self, message: str, before: str = "", line: int = 0) -> Match:
+    def match(self, message: str, before: str = "", line: int = 0, given: Collection[str] = ()) -> Match:
         """Candidates for a normalised message, in no particular order.
 
-        `before` is a question that it leans on, `line` the one that the last answer was found on (0 where none was).
+        `before` is a question that it leans on, `line` the one that the last answer was found on (0 where none was),
+        `given` the ids of facts that are not asked for again.
         """
         ranking = self._index.rank(message, before)
         wanted = asked(message)
         # "and why?" names little but its kind
         narrowed = bool(line) and wanted in _PLAIN_KINDS and bool(ranking.facts)
-        near = self._near(ranking, wanted if narrowed else None, line)
+        near = self._near(
+            [one for one in ranking.facts if one.fact.id not in given], wanted if narrowed else None, line
+        )
         look = self._look(message, wanted, ranking, self._to_read(ranking, near, line))
         found = [self._fact_candidate(look, one) for one in near] if ranking.facts else self._read_candidates(look)
         best_rank = ranking.ranks[ranking.order[0]] if ranking.order else 0.0
@@ -164,15 +167,14 @@ class Matcher:
             self._closest(ranking),
         )
 
-    def _near(self, ranking: Ranking, kind: AnswerType | None, line: int) -> tuple[Near, ...]:
+    def _near(self, facts: Iterable[Near], kind: AnswerType | None, line: int) -> tuple[Near, ...]:
         """The facts that may be meant, closest first: of a kind where one is given and some lie close enough."""
-        near = [replace(one, score=one.score + SAME_LINE * (one.fact.line == line)) for one in ranking.facts]
+        near = [replace(one, score=one.score + SAME_LINE * (one.fact.line == line)) for one in facts]
         near.sort(key=lambda one: -one.score)
-        close = [one for one in near if one.score >= near[0].score - NEAR]
         of_kind = [one for one in near if kind and _gives(kind, one.fact)]
         if of_kind and of_kind[0].score >= near[0].score - NEAR:
-            close = [one for one in of_kind if one.score >= of_kind[0].score - NEAR]
-        return tuple(close[:FACTS_READ])
+            near = of_kind
+        return tuple(one for one in near[:FACTS_READ] if one.score >= near[0].score - NEAR)
 
     def _to_read(self, ranking: Ranking, near: Sequence[Near], line: int) -> tuple[int, ...]:
         """The closest passage and the one that is followed up, or those that the nearest facts stand on."""
@@ -222,7 +224,7 @@ class Matcher:
             akin=float(is_kind(look.wanted, fact.asks)),
             echo=_echo(look.message, fact.answer),
             question=near.score,
-            gap_lead=near.score - look.ranking.gap_score,
+            gap_lead=near.score - look.ranking.gap_score - self._index.usual_lead,
             fact_reads=log_odds(self._reader.read(look.message, f"{near.question} {fact.answer}").speaks),
             overlap=_overlap(fact, passage.text[span.start : span.end]),
         )

@@ -29,9 +29,6 @@ from bot.story.table import Fact, Gap
 SUGGESTIONS = 3  # as many as fit beside each other on a phone
 SUGGESTED = 45.0  # of 100; below, a question shares a word or two with what was typed by chance
 GIST_SCORE = 75.0  # what a story is about is never wholly wrong, and never the only way to put it
-# A follow-up leaves out what the table's questions name, so it lies far from all of them and its probability comes
-# out too low; the closest fact that was not given yet is mostly right from a third of it on.
-FOLLOW_UP_ODDS = 3.0
 MAX_NAME_WORDS = 6  # with a title; a longer answer is not what a pronoun stands for
 GENERAL_REFUSAL = "The story doesn't say."
 # A message whose words are all unknown to the story and which is less close than this to every line is about
@@ -201,7 +198,8 @@ class Responder:
     def _decide(self, question: str, context: Context = ALONE) -> tuple[Reply, Step]:
         """The reply to one question in its context."""
         normalised, before = self._matcher.normalised(question), self._matcher.normalised(context.question)
-        match = self._matcher.match(normalised, before, context.line)
+        given = {answer.fact for answer in context.given}
+        match = self._matcher.match(normalised, before, context.line, given)
         fresh = [c for c in match.candidates if not any(_repeats(c, given) for given in context.given)]
         scored = sorted(
             ((c, self._gate.probability(c.signals)) for c in fresh),
@@ -225,7 +223,7 @@ class Responder:
             return NotInStory(GENERAL_REFUSAL, suggestions), "not in the story: nothing new, or a name it does not hold"
         best, probability = scored[0]
         score = round(100 * probability, 1)
-        outcome = self._gate.outcome(probability * (FOLLOW_UP_ODDS if context.line else 1))
+        outcome = self._gate.outcome(probability)
         if outcome == "answer" and best.signals.type_misfit:
             outcome = "offer"  # what cannot be an answer of the kind asked for is none, however close it comes
         if outcome == "answer":

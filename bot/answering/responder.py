@@ -117,14 +117,12 @@ class Responder:
             decided.append((reply, step))
         replies = [reply for reply, _ in decided]
         missing = tuple(_unanswered(reply, step) for reply, step in decided if not isinstance(reply, Answer))
-        if len(replies) > 1 and missing:
-            whole, step = self._decide(text)
-            decided.append((whole, step))
-            reply = _together([*replies, whole])
-            if isinstance(reply, Answer) and _together(replies) == reply:
-                reply = replace(reply, unanswered=missing)
-        else:
-            reply = _together(replies)
+        if len(missing) == len(replies) > 1:
+            decided.append(self._decide(text))
+            replies = [decided[-1][0]]
+        reply = _together(replies)
+        if isinstance(reply, Answer) and len(replies) > 1:
+            reply = replace(reply, unanswered=missing)
         if isinstance(reply, Answer):
             turn = replace(turn, answer=reply)
         return Exchange(message, reply, turn, tuple(step for _, step in decided))

@@ -170,12 +170,16 @@ class Matcher:
 
     def _near(self, facts: Iterable[Near], kind: AnswerType | None, line: int) -> tuple[Near, ...]:
         """The facts that may be meant, closest first: of a kind where one is given and some lie close enough."""
-        near = [replace(one, score=one.score + SAME_LINE * (one.fact.line == line)) for one in facts]
-        near.sort(key=lambda one: -one.score)
+
+        def closeness(near: Near) -> float:
+            return near.score + SAME_LINE * (near.fact.line == line)
+
+        near = sorted(facts, key=closeness, reverse=True)
         of_kind = [one for one in near if kind and _gives(kind, one.fact)]
-        if of_kind and of_kind[0].score >= near[0].score - NEAR:
+        if of_kind and closeness(of_kind[0]) >= closeness(near[0]) - NEAR:
             near = of_kind
-        return tuple(one for one in near[: FOLLOWING_READ if line else FACTS_READ] if one.score >= near[0].score - NEAR)
+        most = FOLLOWING_READ if line else FACTS_READ
+        return tuple(one for one in near[:most] if closeness(one) >= closeness(near[0]) - NEAR)
 
     def _to_read(self, ranking: Ranking, near: Sequence[Near], line: int) -> tuple[int, ...]:
         """The closest passage and the one that is followed up, or those that the nearest facts stand on."""

@@ -20,7 +20,7 @@ _TIME = re.compile(
     r"|immediately|first|already|noon|midnight|anniversary|\d+(?:st|nd|rd|th)|\d{1,2}:\d\d)\b",
     re.IGNORECASE,
 )
-_QUANTITY = re.compile(rf"\d|\b{_NUMBER_WORD}\b", re.IGNORECASE)
+_QUANTITY = re.compile(rf"\d(?!\d*(?:st|nd|rd|th)\b)|\b{_NUMBER_WORD}\b", re.IGNORECASE)  # "80th" counts nothing
 
 _AUXILIARY = r"(?:did|does|do|is|are|was|were|has|have|had|will|would|can|could|should)(?:n['’]?t)?"
 _PLACE, _DAY = r"(?:place|city|country|town|region|location)", r"(?:time|date|day|month|year)"

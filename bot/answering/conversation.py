@@ -70,6 +70,13 @@ _ASKING = re.compile(
     r"(?:how (?:many|much|long|old|far|often|big|large)|how|who(?:se|m)?|wh?at|when|where|why|which)\b(?:['’]?s\b)?\s*",
     re.IGNORECASE,
 )
+_LEADS_ON = re.compile(r"^(?:(?:and|but|so|ok|or|then)\W+)+", re.IGNORECASE)
+_WHO_SAID = re.compile(
+    r"^(?:(?:and|but|so|ok|or|then|wait)\W+)*"
+    r"(?P<asks>who(?:['’]s| is| was| has| ever)? (?:says?|said|saying|claim(?:s|ed|ing)?|report(?:s|ed)?|states?|stated"
+    r"|tells|told|announced|confirmed|declared|wrote)) (?:that|this|it|so|these|those|them)\b(?: words?)?\W*$",
+    re.IGNORECASE,
+)
 _PERSON = re.compile(r"\b(?:he|him|she|they|them)\b", re.IGNORECASE)
 MAX_GIVEN = 4  # answers of a chain of follow-ups that are not given again
 
@@ -78,12 +85,15 @@ MAX_GIVEN = 4  # answers of a chain of follow-ups that are not given again
 class Turn:
     """What a follow-up is read against: the question as understood, and the answer given, if any.
 
-    `given` are the last answers since a question that stood by itself: none of them is what a follow-up asks for.
+    `question` is all that was asked since a question that stood by itself, `latest` the last of it that says more than
+    which kind of answer it wants. `given` are the last answers since that question: none of them is what a follow-up
+    asks for.
     """
 
     question: str
     answer: Answer | None
     given: tuple[Answer, ...] = ()
+    latest: str = ""
 
 
 def aside(message: str) -> Aside | None:
@@ -108,7 +118,17 @@ def is_bare(message: str) -> bool:
 
 def in_place(message: str, question: str) -> str:
     """A bare follow-up asked of an earlier question: "where?" after "How many died?" is "where died"."""
-    return f"{message.rstrip(' ?')} {_ASKING.sub('', question)}"
+    return f"{_LEADS_ON.sub('', message).rstrip(' ?')} {_ASKING.sub('', _LEADS_ON.sub('', question))}"
+
+
+def asks_who_said(message: str) -> bool:
+    """Whether a follow-up asks for the speaker of what was just answered: "who said that?"."""
+    return bool(_WHO_SAID.search(message))
+
+
+def who_said(message: str, sentence: str) -> str:
+    """A follow-up with the sentence that was just quoted for its "that": "who said that?"."""
+    return _WHO_SAID.sub(lambda found: f"{found['asks']} {sentence.rstrip('.')}?", message)
 
 
 def named(message: str, name: str) -> str:

@@ -28,6 +28,7 @@ FOLLOWING_READ = 6  # a follow-up says less: the right fact lies further back
 # Facts that lie further behind the closest one are not read: on those tables the right one was chosen as often as
 # without this bound, and a third of the reading was saved.
 NEAR = 0.12
+KIND_NEAR = 0.3
 # A follow-up mostly asks about what was just quoted: facts on that line are taken to lie closer by so much, which is
 # how much closer another wording of the same question lies than a question about something else.
 SAME_LINE = 0.08
@@ -176,7 +177,7 @@ class Matcher:
 
         near = sorted(facts, key=closeness, reverse=True)
         of_kind = [one for one in near if kind and _gives(kind, one.fact)]
-        if of_kind and closeness(of_kind[0]) >= closeness(near[0]) - NEAR:
+        if of_kind and closeness(of_kind[0]) >= closeness(near[0]) - KIND_NEAR:
             near = of_kind
         most = FOLLOWING_READ if line else FACTS_READ
         return tuple(one for one in near[:most] if closeness(one) >= closeness(near[0]) - NEAR)

@@ -12,12 +12,14 @@ from bot.answering.conversation import (
     MAX_GIVEN,
     Turn,
     aside,
+    asks_who_said,
     in_place,
     is_bare,
     last_words,
     leans_on_before,
     named,
     names_another,
+    who_said,
 )
 from bot.answering.matcher import Match, Matcher, Models
 from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Reply, Smalltalk, Source, Suggestion
@@ -132,17 +134,21 @@ class Responder:
         if not (turn.question and leans_on_before(part)):
             reply, step = self._decide(part)
             answer = reply if isinstance(reply, Answer) else None
-            return reply, step, Turn(part, answer or turn.answer, (answer,) if answer else ())
+            return reply, step, Turn(part, answer or turn.answer, (answer,) if answer else (), part)
         before, line = last_words(turn.question), turn.answer.sources[0].line if turn.answer else 0
+        latest = turn.latest or before
         context = Context(before, line, turn.given, stranger=names_another(part))
-        if is_bare(part):
-            reply, step = self._decide(in_place(part, before), replace(context, question=""))
+        if turn.answer and asks_who_said(part):
+            reply, step = self._decide(who_said(part, turn.answer.sources[0].text), replace(context, question=""))
+        elif is_bare(part):
+            reply, step = self._decide(in_place(part, latest), context)
         else:
             reply, step = self._decide(self._with_name(part, turn.answer), context)
         given = (*turn.given, reply)[-MAX_GIVEN:] if isinstance(reply, Answer) else turn.given
         # A bare follow-up leaves the question as it is: the next one is asked of it too.
         question = before if is_bare(part) else f"{before} {part}"
-        return reply, step, Turn(question, reply if isinstance(reply, Answer) else turn.answer, given)
+        answer = reply if isinstance(reply, Answer) else turn.answer
+        return reply, step, Turn(question, answer, given, latest if is_bare(part) else part)
 
     def _with_name(self, part: str, answer: Answer | None) -> str:
         """A follow-up with the person that the last answer named."""

@@ -19,6 +19,11 @@ ENGLISH_CUTOFF = 0.83
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’](?!s\b)[^\W\d_]+)?", re.IGNORECASE)  # a possessive ending stands apart
 
+# "hwo" may be who or how; before a word of degree it is how.
+_HOW_OF_DEGREE = re.compile(
+    r"\b(?:hwo|ohw)(?= (?:many|much|long|far|old|often|big|large|soon|early|late|come)\b)", re.IGNORECASE
+)
+
 
 class Speller:
     """Knows correct words from the story, its aliases and the encoder's own vocabulary of whole words."""
@@ -37,7 +42,7 @@ class Speller:
 
     def repair(self, text: str) -> str:
         """The text with its misspelt words replaced; case and everything else stay."""
-        return _WORD.sub(lambda match: self._repaired(match.group()), text)
+        return _WORD.sub(lambda match: self._repaired(match.group()), _HOW_OF_DEGREE.sub("how", text))
 
     def _repaired(self, word: str) -> str:
         low = fold_accents(word.lower())
@@ -65,4 +70,4 @@ def _swapped(word: str) -> str | None:
         return None
     swaps = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in range(len(word) - 1)}
     found = swaps & STOP_WORDS
-    return found.pop() if len(found) == 1 else None  # "hwo" may be who or how
+    return found.pop() if len(found) == 1 else None

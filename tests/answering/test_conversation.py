@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from bot.answering.conversation import Conversations, Turn, aside, in_place, is_bare, last_words, leans_on_before, named
+from bot.answering.conversation import (
+    Conversations,
+    Turn,
+    aside,
+    asks_who_said,
+    in_place,
+    is_bare,
+    last_words,
+    leans_on_before,
+    named,
+    who_said,
+)
 from bot.answering.reply import Answer, NotInStory
 from bot.answering.responder import Responder
 
@@ -52,6 +63,7 @@ def test_what_leans_on_the_message_before(message: str, leans: bool) -> None:
 def test_a_bare_follow_up_asks_in_place_of_the_question_before() -> None:
     """A bare "where?" asks the same of another kind; what names something is asked as it is."""
     assert is_bare("and where?")
+    assert in_place("and where?", "and when was it signed?") == "where was it signed?"
     assert in_place("where?", "How many soldiers died?") == "where soldiers died?"
     assert in_place("from where?", "Did snipers shoot?") == "from where Did snipers shoot?"
     assert not is_bare("what about Russia?")
@@ -71,6 +83,23 @@ def test_what_was_given_is_not_given_again(seed_responder: Responder) -> None:
     answers = [e.reply.answer for e in (first, second, third) if isinstance(e.reply, Answer)]
     assert answers[:2] == ["June 19, 2024", "Pyongyang, North Korea"]
     assert len(set(answers)) == len(answers)
+
+
+def test_who_said_that_asks_for_the_speaker_of_the_sentence_just_quoted() -> None:
+    """What was quoted stands for "that"; a question that says what was said is a whole question."""
+    assert asks_who_said("and who said that?")
+    assert asks_who_said("who claims this")
+    assert not asks_who_said("who said that Kim was ill?")
+    assert who_said("who said that?", "At least 106 died.") == "who said At least 106 died?"
+
+
+def test_a_bare_follow_up_is_asked_of_the_latest_question(seed_responder: Responder) -> None:
+    """A chain of follow-ups moves on: "where?" means what was asked last, not what began it."""
+    turn = seed_responder.respond("When was the treaty signed?").turn
+    turn = seed_responder.respond("will they build a monument?", turn).turn
+    turn = seed_responder.respond("what is it for?", turn).turn
+    exchange = seed_responder.respond("and where?", turn)
+    assert exchange.steps[-1].question.startswith("where is it for")
 
 
 def test_a_follow_up_is_read_with_the_end_of_a_long_question() -> None:

@@ -79,6 +79,7 @@ def test_parts_of_a_compound_message(message: str, expected: list[str]) -> None:
         ("people visited the crime", "people visited the crime"),
         ("xkcd qwzx", "xkcd qwzx"),
         ("wehn did tehy say taht, hwo?", "when did they say that, hwo?"),
+        ("hwo many died", "how many died"),
     ],
 )
 def test_spelling_is_repaired_and_correct_words_stay(message: str, expected: str) -> None:

@@ -94,6 +94,8 @@ _GIST = re.compile(
     r"|in (?:short|a nutshell|brief|one sentence)|short version|fill me in|catch me up)\b",
     re.IGNORECASE,
 )
+# "what happened to them?", "what happened next?" ask about somebody or some time, not about the story
+_POINTS = re.compile(r"\b(?:them|they|him|he|her|she|those|there|then|next|after\w*|before)\b", re.IGNORECASE)
 _GIST_WORDS = frozenset(
     "story article news text gist summary summarise summarize summarized main point idea headline short version brief "
     "briefly nutshell sentence quick quickly tldr tl dr sum catch fill read reading happened happening going whole "
@@ -124,7 +126,9 @@ def asked(message: str) -> AnswerType | None:
 
 def asks_for_gist(message: str) -> bool:
     """Whether a message asks what the story is about, and nothing in particular."""
-    return bool(_GIST.search(message)) and all(word in _GIST_WORDS for word in content_words(message))
+    if not _GIST.search(message) or _POINTS.search(message):
+        return False
+    return all(word in _GIST_WORDS for word in content_words(message))
 
 
 def is_kind(wanted: AnswerType | None, given: AnswerType) -> bool:

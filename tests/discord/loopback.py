@@ -385,6 +385,14 @@ def in_group(author: dict[str, Any] = ANN) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def in_pair(author: dict[str, Any] = ANN) -> dict[str, Any]:
+    """An interaction's context in the direct messages of two people, one of whom has the app on the account."""
+    return {
+        "user": author, "context": 2, "channel_id": "3600", "channel": {"id": "3600", "type": 1, "recipients": [BOB]},
+        "authorizing_integration_owners": {"1": author["id"]},
+    }  # fmt: skip
+
+
 def _kept(command: dict[str, Any]) -> dict[str, Any]:
     """A command as Discord gives it back: what is false or empty left out of options, and fields of its own added."""
     permissions = command.get("default_member_permissions")

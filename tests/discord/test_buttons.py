@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bot.surfaces.discord.buttons import GONE, NOT_YOURS, UNKNOWN_STORY, short
+from bot.surfaces.discord.buttons import GONE, NOT_YOURS, OUTDATED, UNKNOWN_STORY, short
 from bot.surfaces.discord.client import SourcelineBot
 from bot.surfaces.discord.pages import fact_pages
 from tests.discord.conftest import Clock
-from tests.discord.loopback import ANN, BOB, BOT, CHANNEL, DM, EPHEMERAL, FakeDiscord, in_group, in_server
+from tests.discord.loopback import ANN, BOB, BOT, CHANNEL, DM, EPHEMERAL, FakeDiscord, in_group, in_pair, in_server
 
 CONFIRMED = "When did North Korea confirm the deployment?"
 STORY = short("north-korea-troops")
@@ -120,6 +120,38 @@ async def test_a_suggestion_s_button_answers_and_can_be_followed_up(server: Fake
     await server.dm("which line?")
     call = await server.call(ending=f"/channels/{DM}/messages")
     assert f"Line {fact.line} of" in call.body["content"]
+
+
+@pytest.mark.parametrize("number", ["sl:old:1", f"sl:fact:{STORY}", "sl:page:x:line:99999:n", "", "x" * 100])
+@pytest.mark.parametrize("within", [{}, in_server(), in_group()], ids=["direct", "server", "group"])
+async def test_a_button_that_nobody_knows_says_so_kindly(
+    server: FakeDiscord, bot: SourcelineBot, number: str, within: dict[str, Any]
+) -> None:
+    """A custom_id of another version, or a damaged one: a private line, not Discord's own failure."""
+    await server.press(number, row(number), within=within)
+    shown = await server.call(ending="/callback")
+    assert shown.body["data"]["content"] == OUTDATED
+    assert shown.flags & EPHEMERAL
+
+
+@pytest.mark.parametrize(
+    ("within", "hidden"),
+    [({}, False), (in_server(), True), (in_server(installed=False), True), (in_group(), True), (in_pair(), True)],
+    ids=["direct", "server", "user install", "group", "two people"],
+)
+@pytest.mark.parametrize("act", ["fact", "line", "other"])
+async def test_a_press_is_shown_to_the_reader_alone_where_others_read_along(
+    server: FakeDiscord, bot: SourcelineBot, act: str, within: dict[str, Any], hidden: bool
+) -> None:
+    """Two people's own direct messages are no conversation with the bot, though they are the same kind of channel."""
+    fact = bot.desk.responder().story.table.facts[4]
+    number = f"sl:{act}:{STORY}:{short(fact.id)}" + (f":{ANN['id']}" if act == "other" else "")
+    await server.press(number, row(number), within=within)
+    first = await server.call(ending="/callback")
+    assert bool(first.flags & EPHEMERAL) is hidden
+    shown = (await server.call()).body if act == "other" else first.body["data"]
+    assert shown["allowed_mentions"]["parse"] == []
+    assert shown["content"]
 
 
 @pytest.mark.parametrize("by", ["line", "kind"])

@@ -8,13 +8,14 @@ import pytest
 
 from bot.surfaces.discord.asking import NOTHING_TO_CHECK
 from bot.surfaces.discord.client import SourcelineBot
-from tests.discord.loopback import ANN, BOB, BOT, EPHEMERAL, FakeDiscord, in_group, in_server
+from tests.discord.loopback import ANN, BOB, BOT, EPHEMERAL, FakeDiscord, in_group, in_pair, in_server
 
 CONFIRMED = "When did North Korea confirm the deployment?"
 PLACES: dict[str, dict[str, Any]] = {
     "direct": {},
     "server": in_server(),
     "group": in_group(),
+    "two people": in_pair(),
     "user install": in_server(installed=False),
 }
 

@@ -20,6 +20,7 @@ from bot.surfaces.discord.render import MAX_LABEL, NOBODY, content, with_neighbo
 
 GONE = "That fact is no longer in the table: please ask again."
 UNKNOWN_STORY = "That story is no longer here: please ask about another one."
+OUTDATED = "This button is of another version of me, and I no longer know what it does: please ask again."
 NOT_YOURS = "This button is for the one who asked. Ask me yourself with /ask, and you get your own."
 
 
@@ -38,8 +39,12 @@ def _fact_of(desk: Desk, story: str, key: str) -> Fact | None:
 
 
 def _alone(interaction: Interaction) -> bool:
-    """Whether the reader and the bot are by themselves: there a reply stays where the conversation is."""
-    return interaction.guild_id is None and isinstance(interaction.channel, discord.DMChannel)
+    """Whether the reader and the bot are by themselves: there a reply stays where the conversation is.
+
+    Two people's direct messages are such a channel too, where one of them has the app on the account: only the context
+    tells them apart.
+    """
+    return interaction.context.dm_channel
 
 
 class _Lasting:
@@ -203,3 +208,18 @@ def buttons(story: str, reply: Reply, asker: int) -> discord.ui.View | None:
 
 
 LASTING = (FactButton, OtherButton, PageButton)
+
+
+def is_known(custom_id: str) -> bool:
+    """Whether a button of this version has such a custom_id."""
+    return any(button.__discord_ui_compiled_template__.fullmatch(custom_id) for button in LASTING)
+
+
+async def outdated(interaction: Interaction, desk: Desk) -> None:
+    """Say of a button that nobody knows that it is none of this version's; Discord would only say that it failed."""
+    if not await taken(interaction, desk):
+        return
+    try:
+        await say(interaction, OUTDATED)
+    except Exception as error:
+        await failed(interaction, desk, error)

@@ -11,7 +11,7 @@ from discord import app_commands
 
 from bot.surfaces.discord.asking import add_ask, add_check
 from bot.surfaces.discord.browsing import add_browsing, add_help
-from bot.surfaces.discord.buttons import LASTING
+from bot.surfaces.discord.buttons import LASTING, is_known, outdated
 from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.failing import Interaction, failed, taken
 from bot.surfaces.discord.hearing import Listener
@@ -108,6 +108,12 @@ class SourcelineBot(discord.AutoShardedClient):
         """Hear a message."""
         if self.user:
             await self._listener.message(message, self.user)
+
+    async def on_interaction(self, interaction: Interaction) -> None:
+        """Hear of a button that this version does not know; the library hands the others to their own code."""
+        data: Any = interaction.data or {}
+        if interaction.type is discord.InteractionType.component and not is_known(str(data.get("custom_id"))):
+            await outdated(interaction, self.desk)
 
     async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
         """Hear that a message was edited."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from bot.answering.conversation import Turn
+from bot.answering.responder import Exchange
 from bot.surfaces.discord.client import SourcelineBot
 from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.hearing import UNREADABLE, looks_like_question
@@ -16,11 +19,14 @@ from bot.surfaces.discord.manners import (
     READER_MESSAGES,
     READER_SECONDS,
     SLOW_DOWN,
+    Cooldown,
+    Pace,
 )
 from bot.surfaces.discord.sqlite_store import SqliteStore
 from tests.discord.conftest import Clock, connected
 from tests.discord.loopback import ANN, BOB, BOT, CHANNEL, DM, GUILD, MESSAGE_CONTENT, QUIET, FakeDiscord
 
+ORDERED = "Who ordered the deployment?"
 CONFIRMED = "When did North Korea confirm the deployment?"
 ME = f"<@{BOT['id']}>"
 IN_CHANNEL, IN_DM = f"/channels/{CHANNEL}/messages", f"/channels/{DM}/messages"
@@ -70,6 +76,20 @@ async def test_a_reply_that_cannot_be_read_gets_one_hint(server: FakeDiscord, bo
     assert server.calls.empty()
 
 
+async def test_a_reply_whose_text_is_blanked_though_it_pings_gets_the_hint(
+    server: FakeDiscord, bot: SourcelineBot
+) -> None:
+    """As Discord does with replies to a command's answer; a picture alone is no such reply."""
+    await server.enter_guild()
+    _, answer = await mention(server)
+    await server.reply(answer, "", BOB)
+    assert await said(server, IN_CHANNEL) == UNREADABLE
+    picture = {"id": "1", "filename": "a.png", "size": 1, "url": "http://x/a.png", "proxy_url": "http://x/a.png"}
+    extra: dict[str, Any] = {"mentions": [dict(BOT)], "attachments": [picture]}
+    await server.guild_message("", **extra)
+    assert (await said(server, IN_CHANNEL)).startswith("Ask me a question")
+
+
 async def test_a_direct_message_follows_up_the_one_before(server: FakeDiscord, bot: SourcelineBot) -> None:
     """A conversation keeps what was asked."""
     await server.dm(CONFIRMED)
@@ -101,6 +121,69 @@ async def test_an_edit_that_changes_no_word_or_comes_late_changes_nothing(
     await server.dm("thanks")
     call = await server.call()
     assert (call.method, call.path) == ("POST", IN_DM)
+
+
+async def heard_by_now(server: FakeDiscord) -> None:
+    """Everything that was sent to the bot before has reached it: events keep their order."""
+    await server.slash("help", within={"user": BOB})
+    await server.call(ending="/callback")
+
+
+async def test_a_question_edited_while_it_waits_gets_the_answer_to_what_it_says_now(
+    server: FakeDiscord, bot: SourcelineBot
+) -> None:
+    """The one before is still being sent; the edit is not lost, and comes behind the answer."""
+    held = server.hold()
+    await server.dm("thanks")
+    await server.call(ending=IN_DM)
+    question = await server.dm("hello")
+    await server.edit(question, CONFIRMED)
+    await heard_by_now(server)
+    held.set()
+    answer, edited = await server.call(), await server.call()
+    assert (answer.method, answer.body["content"][:6]) == ("POST", "Hello!")
+    assert edited.method == "PATCH"
+    assert "April 28" in edited.body["content"]
+
+
+async def test_a_question_deleted_while_it_waits_gets_no_answer(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """Nothing is sent for it, not even to be taken back."""
+    await server.enter_guild()
+    held = server.hold()
+    await server.guild_message(f"{ME} thanks")
+    await server.call(ending=IN_CHANNEL)
+    question = await server.guild_message(f"{ME} hello")
+    await server.delete(question)
+    await heard_by_now(server)
+    held.set()
+    await server.guild_message(f"{ME} bye")
+    assert (await server.call()).body["content"].startswith("Goodbye!")
+
+
+async def test_an_edited_question_does_not_take_the_place_of_a_later_one(
+    server: FakeDiscord, bot: SourcelineBot
+) -> None:
+    """The next message follows up what was asked last."""
+    first = await server.dm("hello")
+    await said(server, IN_DM)
+    await server.dm(ORDERED)
+    assert "Line 11 of" in await said(server, IN_DM)
+    await server.edit(first, CONFIRMED)
+    assert "Line 3 of" in (await server.call(method="PATCH")).body["content"]
+    await server.dm("which line?")
+    assert "Line 11 of" in await said(server, IN_DM)
+
+
+async def test_edits_count_as_questions(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """Beyond the cooldown an edit changes nothing, and a question gets its one notice still."""
+    question = await server.dm("hello")
+    await said(server, IN_DM)
+    for turn in range(READER_MESSAGES + 2):
+        await server.edit(question, "thanks" if turn % 2 else "bye")
+    await server.dm("hello")
+    got = [await server.call() for _ in range(READER_MESSAGES)]
+    assert [call.method for call in got] == ["PATCH"] * (READER_MESSAGES - 1) + ["POST"]
+    assert got[-1].body["content"] == SLOW_DOWN
 
 
 async def test_a_deleted_question_takes_its_answer_along(server: FakeDiscord, bot: SourcelineBot) -> None:
@@ -244,6 +327,31 @@ async def test_every_question_is_answered_only_where_moderators_and_the_host_wan
         assert server.calls.empty()
 
 
+async def test_an_error_is_told_to_those_alone_who_asked_the_bot(
+    server: FakeDiscord, library: Library, clock: Clock, settings_file: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """People who talk to each other do not see it; whoever mentioned the bot gets one line with a reference."""
+    desk = Desk(library, store=SqliteStore(settings_file), clock=clock, message_content=True)
+    async with connected(server, desk):
+        await server.enter_guild()
+        await server.setup("answers", to="questions")
+        await server.call(ending="/callback")
+        await server.call()
+        monkeypatch.setattr(desk, "answer", None)
+        await server.guild_message(CONFIRMED)
+        await server.guild_message(f"{ME} {CONFIRMED}")
+        assert (await server.call()).body["content"].startswith("Something went wrong here (reference ")
+        assert desk.metrics.failures["error"] == 2
+
+
+def test_the_notice_is_kept_for_somebody_who_is_told() -> None:
+    """What would be silence anyhow neither uses the notice up nor puts it off."""
+    cooldown = Cooldown(1, 10.0)
+    assert cooldown.pace(1, 0.0) is Pace.GO
+    paces = [cooldown.pace(1, now, tells=tells) for now, tells in ((1.0, False), (2.0, True), (3.0, True))]
+    assert paces == [Pace.SILENCE, Pace.NOTICE, Pace.SILENCE]
+
+
 @pytest.mark.parametrize(
     ("text", "asks"),
     [("when was it", True), ("It was?", True), ("", False), ("   ", False), ("Nice story.", False), ("Who, me", True)],
@@ -259,7 +367,12 @@ async def test_what_is_old_is_forgotten_without_being_asked(
     """After a quarter of an hour nothing of a conversation is in memory, though nobody wrote meanwhile."""
     await server.dm(CONFIRMED)
     await said(server, IN_DM)
-    clock.now += 901
+    clock.now += 60  # as a button does, or an edit: later than any question
+    bot.desk.conversations.remember(f"{ANN['id']}:{DM}", Turn(CONFIRMED, None), clock.now)
+    clock.now += 841
+    bot.desk.tidy()
+    assert (len(bot.desk.records), len(bot.desk.conversations)) == (0, 1)
+    clock.now += 60
     bot.desk.tidy()
     assert (len(bot.desk.records), len(bot.desk.conversations)) == (0, 0)
 
@@ -274,3 +387,24 @@ async def test_forget_me_clears_conversations_and_records(server: FakeDiscord, b
     await server.call(ending="/callback")
     assert len(bot.desk.records) == 1
     assert bot.desk.conversations.previous(f"{ANN['id']}:{DM}", bot.desk.clock()) is None
+
+
+async def test_what_is_in_hand_while_a_reader_is_forgotten_is_not_kept(
+    server: FakeDiscord, bot: SourcelineBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is sent, and nothing of it stays in memory."""
+    true_answer, thinking, go_on = bot.desk.answer, asyncio.Event(), asyncio.Event()
+
+    async def slow(story: str, message: str, previous: Turn | None = None) -> Exchange:
+        thinking.set()
+        await go_on.wait()
+        return await true_answer(story, message, previous)
+
+    monkeypatch.setattr(bot.desk, "answer", slow)
+    await server.dm(CONFIRMED)
+    await asyncio.wait_for(thinking.wait(), 10)
+    await server.slash("forget-me")
+    await server.call(ending="/callback")
+    go_on.set()
+    assert "April 28" in await said(server, IN_DM)
+    assert (len(bot.desk.records), len(bot.desk.conversations)) == (0, 0)

@@ -9,7 +9,7 @@ from discord import app_commands
 
 from bot.answering.reply import Reply
 from bot.surfaces.discord.buttons import buttons
-from bot.surfaces.discord.desk import Desk, conversation_key
+from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.failing import Interaction, say
 from bot.surfaces.discord.manners import SLOW_DOWN, Pace
 from bot.surfaces.discord.places import Tree, everywhere, story_choices
@@ -27,19 +27,25 @@ async def answer(interaction: Interaction, desk: Desk, story: str, question: str
         await say(interaction, SLOW_DOWN)
         return None
     await interaction.response.defer(ephemeral=private, thinking=True)
-    key = conversation_key(interaction.user.id, interaction.channel_id)
-    async with desk.lanes.turn(key):
-        exchange = await desk.answer(story, question.strip())
-        desk.conversations.remember(key, exchange.turn, desk.clock())
-        view = buttons(story, exchange.reply, interaction.user.id)
-        extra: dict[str, Any] = {"view": view} if view else {}
-        shown = content(exchange.reply, desk.title(story))
-        sent = await interaction.followup.send(shown, ephemeral=private, wait=True, allowed_mentions=NOBODY, **extra)
+    record = Record(interaction.id, interaction.user.id, interaction.channel_id or 0, question.strip(), arrived)
+    desk.records.open(record)
+    async with desk.lanes.turn(record.key):
+        try:
+            exchange = await desk.answer(story, record.text)
+            record.turn = exchange.turn
+            if desk.records.holds(record):
+                desk.conversations.remember(record.key, exchange.turn, desk.clock())
+            view = buttons(story, exchange.reply, record.asker)
+            extra: dict[str, Any] = {"view": view} if view else {}
+            shown = content(exchange.reply, desk.title(story))
+            sent = await interaction.followup.send(
+                shown, ephemeral=private, wait=True, allowed_mentions=NOBODY, **extra
+            )
+        except BaseException:
+            desk.records.drop(record)
+            raise
     desk.metrics.replied(exchange.reply, desk.clock() - arrived)
-    record = Record(
-        interaction.id, interaction.user.id, interaction.channel_id or 0, question, arrived, turn=exchange.turn
-    )
-    desk.records.answered(desk.records.open(record), sent)
+    desk.records.answered(record, sent)
     return exchange.reply
 
 

@@ -12,10 +12,11 @@ from bot.answering.conversation import Turn
 from bot.answering.reply import Answer, Reply, Suggestion
 from bot.story.draft import shortened
 from bot.story.table import Fact
-from bot.surfaces.discord.desk import Desk, conversation_key
+from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.failing import Interaction, failed, say, taken
 from bot.surfaces.discord.manners import SLOW_DOWN, Pace
 from bot.surfaces.discord.pages import Grouping, fact_pages
+from bot.surfaces.discord.records import conversation_key
 from bot.surfaces.discord.render import MAX_LABEL, NOBODY, content, with_neighbours
 
 GONE = "That fact is no longer in the table: please ask again."

@@ -34,6 +34,7 @@ from bot.surfaces.discord.store import Choices, Store
 log = logging.getLogger(__name__)
 
 THINKERS = 2  # while the models read one question, questions that only have to be looked up do not wait for it
+_NOBODY = "nobody"  # no reader's key: those begin with a number
 MAX_IN_HAND = 5000  # messages and interactions at once; more would only wait beyond anybody's patience
 
 
@@ -133,8 +134,9 @@ class Desk:
     def tidy(self) -> None:
         """Let go of what is older than readers are told that it is kept."""
         now = self.clock()
-        for record in self.records.expire(now):
-            self.conversations.previous(conversation_key(record.asker, record.channel), now)  # drops what is too old
+        self.records.expire(now)
+        self.conversations.remember(_NOBODY, Turn("", None), now)  # remembering lets go of all that is too old
+        self.conversations.forget(_NOBODY)
 
     async def close(self, patience_s: float) -> None:
         """Take nothing more, let what is in hand finish as far as the time allows, and close the store."""
@@ -150,8 +152,3 @@ class Desk:
 
     async def _think(self, work: Callable[..., Exchange], *arguments: object) -> Exchange:
         return await asyncio.get_running_loop().run_in_executor(self._thinker, partial(work, *arguments))
-
-
-def conversation_key(reader: int, channel: int | None) -> str:
-    """The key of a reader's conversation in a channel; it begins with the reader, so that it can be forgotten."""
-    return f"{reader}:{channel}"

@@ -12,7 +12,7 @@ import discord
 from bot.answering.conversation import Turn
 from bot.answering.reply import Answer, DidYouMean, NotInStory, Reply
 from bot.surfaces.discord.buttons import buttons
-from bot.surfaces.discord.desk import Desk, conversation_key
+from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.failing import BROKEN, UNREACHABLE, why
 from bot.surfaces.discord.manners import SLOW_DOWN, Pace
 from bot.surfaces.discord.records import Record
@@ -46,19 +46,9 @@ class Heard:
 
     message: discord.Message
     me: discord.ClientUser
-    arrived: float
     addressed: bool
     choices: Choices
-
-    @property
-    def text(self) -> str:
-        """What it says, without the mention of the bot."""
-        return _spoken(self.message, self.me)
-
-    @property
-    def key(self) -> str:
-        """Its reader's conversation."""
-        return conversation_key(self.message.author.id, self.message.channel.id)
+    record: Record
 
 
 class Listener:
@@ -74,27 +64,32 @@ class Listener:
         addressed = message.guild is None or me in message.mentions or _replied_to(message, me) is not None
         if not (addressed or self._desk.message_content) or not self._desk.take():
             return
-        arrived = self._desk.clock()
-        async with self._desk.lanes.turn(conversation_key(message.author.id, message.channel.id)):
+        record = self._desk.records.open(_record_of(message, me, self._desk.clock()))
+        async with self._desk.lanes.turn(record.key):
             try:
                 choices = await self._desk.choices(_server(message), message.channel)
-                heard = Heard(message, me, arrived, addressed, choices)
+                heard = Heard(message, me, addressed, choices, record)
                 if self._welcome(heard) and self._may_speak(message):
                     await self._serve(heard)
             except UNREACHABLE as error:
                 self._undelivered(message.channel.id, error)
             except Exception:
-                await self._broken(message)
+                await self._broken(message, told=addressed)
+            finally:
+                if record.answer is None:
+                    self._desk.records.drop(record)
 
     async def edited(self, message: discord.Message, me: discord.ClientUser) -> None:
         """Update the answer to a question that was edited within a minute."""
         record = self._desk.records.of_question(message.id, self._desk.clock())
         if record is None or self._desk.clock() - record.at > EDIT_SECONDS or not self._desk.take():
             return
-        async with self._desk.lanes.turn(conversation_key(record.asker, record.channel)):
+        async with self._desk.lanes.turn(record.key):  # behind the question itself, if that still waits
             text = _spoken(message, me)
             if not text or text == record.text or record.answer is None or record.gone:
                 return
+            if self._desk.readers.pace(record.asker, self._desk.clock(), tells=False) is not Pace.GO:
+                return  # an edit is as much work as a question
             try:
                 await self._update(record, message, text)
             except UNREACHABLE as error:
@@ -135,59 +130,51 @@ class Listener:
 
     async def _serve(self, heard: Heard) -> None:
         message = heard.message
-        pace = self._pace(message, heard.arrived)
+        pace = self._pace(heard)
         if pace is not Pace.GO:
-            if pace is Pace.NOTICE and heard.addressed:
+            if pace is Pace.NOTICE:
                 await self._send(message, SLOW_DOWN, None)
         elif self._unreadable(heard):
-            if self._desk.hints.pace(message.author.id, heard.arrived) is Pace.GO:
+            if self._desk.hints.pace(message.author.id, heard.record.at) is Pace.GO:
                 await self._send(message, UNREADABLE, None)
-        else:
+        elif not heard.record.gone:
             await self._answer(heard)
 
     def _unreadable(self, heard: Heard) -> bool:
-        """Whether Discord blanked the text: a reply in a server that does not ping, without the intent."""
+        """Whether Discord blanked the text of a reply, as it does without the intent where no ping reaches the bot."""
         message = heard.message
-        unpinged = _replied_to(message, heard.me) is not None and heard.me not in message.mentions
-        return not heard.text and unpinged and message.guild is not None
+        blank = not (message.content or message.attachments or message.stickers)
+        return blank and message.guild is not None and _replied_to(message, heard.me) is not None
 
     async def _answer(self, heard: Heard) -> None:
-        desk, record = self._desk, self._desk.records.open(self._record_of(heard))
+        desk, record = self._desk, heard.record
+        record.previous = self._previous(heard) if heard.addressed else None
         story = desk.story_name(heard.choices.story)
         exchange = await desk.answer(story, record.text, record.previous)
         if record.gone or not (heard.addressed or worth_interrupting(exchange.reply)):
-            desk.records.drop(record)
             return
         record.turn = exchange.turn
-        desk.conversations.remember(heard.key, exchange.turn, desk.clock())
+        if desk.records.holds(record):
+            desk.conversations.remember(record.key, exchange.turn, desk.clock())
         view = buttons(story, exchange.reply, record.asker)
         answer = await self._send(heard.message, content(exchange.reply, desk.title(story)), view)
-        desk.metrics.replied(exchange.reply, desk.clock() - heard.arrived)
+        desk.metrics.replied(exchange.reply, desk.clock() - record.at)
         desk.records.answered(record, answer)
         if record.gone:
             await self._take_back(record)
         if heard.addressed:  # what people say to each other is not for the host's log
             await desk.note(story, record.text, exchange.reply)
 
-    def _record_of(self, heard: Heard) -> Record:
-        message = heard.message
-        return Record(
-            question=message.id,
-            asker=message.author.id,
-            channel=message.channel.id,
-            text=heard.text,
-            at=heard.arrived,
-            in_server=message.guild is not None,
-            previous=self._previous(heard) if heard.addressed else None,
-        )
-
     async def _update(self, record: Record, message: discord.Message, text: str) -> None:
         desk = self._desk
         choices = await desk.choices(_server(message), message.channel)
         story = desk.story_name(choices.story)
         exchange = await desk.answer(story, text, record.previous)
+        if (
+            desk.conversations.previous(record.key, desk.clock()) is record.turn
+        ):  # else another question was asked since
+            desk.conversations.remember(record.key, exchange.turn, desk.clock())
         record.text, record.turn = text, exchange.turn
-        desk.conversations.remember(conversation_key(record.asker, record.channel), exchange.turn, desk.clock())
         if record.answer is not None and not record.gone:
             view = buttons(story, exchange.reply, record.asker)
             shown = content(exchange.reply, desk.title(story))
@@ -197,12 +184,13 @@ class Listener:
         """The turn that a message follows up: that of the message it replies to, or the reader's last one here."""
         replied = _replied_to(heard.message, heard.me)
         record = self._desk.records.of_answer(replied, self._desk.clock()) if replied else None
-        return record.turn if record else self._desk.conversations.previous(heard.key, self._desk.clock())
+        return record.turn if record else self._desk.conversations.previous(heard.record.key, self._desk.clock())
 
-    def _pace(self, message: discord.Message, arrived: float) -> Pace:
-        pace = self._desk.readers.pace(message.author.id, arrived)
-        if pace is Pace.GO and message.guild is not None:
-            return self._desk.channels.pace(message.channel.id, arrived)
+    def _pace(self, heard: Heard) -> Pace:
+        record, tells = heard.record, heard.addressed
+        pace = self._desk.readers.pace(record.asker, record.at, tells=tells)
+        if pace is Pace.GO and record.in_server:
+            return self._desk.channels.pace(record.channel, record.at, tells=tells)
         return pace
 
     async def _send(self, message: discord.Message, text: str, view: discord.ui.View | None) -> discord.Message:
@@ -229,10 +217,12 @@ class Listener:
         self._desk.metrics.failures["undelivered"] += 1
         log.info("a reply could not be sent: %s", why(error))
 
-    async def _broken(self, message: discord.Message) -> None:
+    async def _broken(self, message: discord.Message, *, told: bool) -> None:
         reference = secrets.token_hex(4)
         log.exception("message failed, reference %s", reference)
         self._desk.metrics.failures["error"] += 1
+        if not told:  # people who talk to each other have nothing to try again
+            return
         try:
             await self._send(message, BROKEN.format(reference=reference), None)
         except UNREACHABLE as error:
@@ -241,6 +231,17 @@ class Listener:
 
 def _server(message: discord.Message) -> int | None:
     return message.guild.id if message.guild else None
+
+
+def _record_of(message: discord.Message, me: discord.ClientUser, arrived: float) -> Record:
+    return Record(
+        question=message.id,
+        asker=message.author.id,
+        channel=message.channel.id,
+        text=_spoken(message, me),
+        at=arrived,
+        in_server=message.guild is not None,
+    )
 
 
 def _spoken(message: discord.Message, me: discord.ClientUser) -> str:

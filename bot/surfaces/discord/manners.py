@@ -36,8 +36,11 @@ class Cooldown:
         self._messages, self._seconds = messages, seconds
         self._watched: OrderedDict[int, _Watched] = OrderedDict()
 
-    def pace(self, who: int, now: float) -> Pace:
-        """What the message of a reader, or in a channel, gets; only served ones are counted."""
+    def pace(self, who: int, now: float, *, tells: bool = True) -> Pace:
+        """What the message of a reader, or in a channel, gets; only served ones are counted.
+
+        The notice is kept for later where this message would not be told (`tells`).
+        """
         watched = self._watched.setdefault(who, _Watched())
         self._watched.move_to_end(who)
         while len(self._watched) > MAX_WATCHED:
@@ -47,6 +50,8 @@ class Cooldown:
         if len(watched.served) < self._messages:
             watched.served.append(now)
             return Pace.GO
+        if not tells:
+            return Pace.SILENCE
         told, watched.refused = now - watched.refused < self._seconds, now
         return Pace.SILENCE if told else Pace.NOTICE
 

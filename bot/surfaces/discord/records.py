@@ -14,7 +14,7 @@ MAX_RECORDS, MAX_AGE_S = 2000, 900.0
 
 @dataclass
 class Record:
-    """A question in hand or answered; `gone` where it was deleted before its answer was sent."""
+    """A question waiting, in hand or answered; `gone` where it was deleted before its answer was sent."""
 
     question: int
     asker: int
@@ -26,6 +26,16 @@ class Record:
     turn: Turn | None = None
     answer: discord.Message | None = None
     gone: bool = False
+
+    @property
+    def key(self) -> str:
+        """Its reader's conversation."""
+        return conversation_key(self.asker, self.channel)
+
+
+def conversation_key(reader: int, channel: int | None) -> str:
+    """The key of a reader's conversation in a channel; it begins with the reader, so that it can be forgotten."""
+    return f"{reader}:{channel}"
 
 
 class Records:
@@ -58,8 +68,12 @@ class Records:
     def answered(self, record: Record, answer: discord.Message) -> None:
         """Keep which message answers a question."""
         record.answer = answer
-        if record.question in self._by_question:
+        if self.holds(record):
             self._by_answer[answer.id] = record
+
+    def holds(self, record: Record) -> bool:
+        """Whether a question is still kept: its reader may have been forgotten meanwhile."""
+        return self._by_question.get(record.question) is record
 
     def of_question(self, question: int, now: float) -> Record | None:
         """The record of a question, by the number of its message."""
@@ -76,7 +90,7 @@ class Records:
 
     def drop(self, record: Record) -> None:
         """Forget one question."""
-        if record.question in self._by_question:
+        if self.holds(record):
             self._drop(record)
 
     @staticmethod

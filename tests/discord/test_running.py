@@ -102,6 +102,10 @@ async def test_a_store_that_never_answers_holds_nobody_up(
     assert [await desk.choices(1, None), await desk.choices(2, None)] == [Choices(), Choices()]
     assert store.asked == 1
     assert "(no answer)" in caplog.text
+    clock.now += preferences.RETRY_S + 1
+    servers = [desk.choices(server, None) for server in range(1, 6)]
+    assert await asyncio.gather(*servers) == [Choices()] * 5
+    assert store.asked == 2, "those who wait at the same moment do not wait one after the other"
     await desk.close(0)
 
 

@@ -259,6 +259,41 @@ async def test_a_change_never_overwrites_what_could_not_be_read(
     assert (await bot.desk.preferences.all(int(GUILD)))[0] == Choices(hears="nothing", private=True)
 
 
+async def test_changes_at_the_same_moment_keep_each_other(desk: Desk, settings_file: Path) -> None:
+    """Two moderators choose different things for one place."""
+    preferences, server = desk.preferences, int(GUILD)
+    await asyncio.gather(preferences.change(server, 0, private=True), preferences.change(server, 0, hears="nothing"))
+    assert await preferences.all(server) == {0: Choices(hears="nothing", private=True)}
+    await desk.close(0)
+
+
+async def test_what_was_read_before_a_change_is_not_taken_for_new(library: Library, clock: Clock) -> None:
+    """A reading that ends behind a change does not hide it."""
+
+    class Slow(SqliteStore):
+        reading, go_on = asyncio.Event(), asyncio.Event()
+
+        async def load(self, server: int) -> dict[int, Choices]:
+            self.reading.set()
+            await self.go_on.wait()
+            return {}
+
+        async def forget(self, server: int) -> None:
+            return
+
+    store = Slow(Path("never"))
+    preferences = Desk(library, store=store, clock=clock).preferences
+    early = asyncio.create_task(preferences.all(1))
+    await asyncio.wait_for(store.reading.wait(), 10)
+    await preferences.reset(1, None)
+    store.go_on.set()
+    assert await early == {}
+    store.reading.clear()
+    await preferences.all(1)
+    assert store.reading.is_set()
+    await preferences.close()
+
+
 async def test_a_store_of_a_newer_version_is_left_alone(settings_file: Path, clock: Clock, library: Library) -> None:
     """The schema's version stands in the store; one from the future is neither read nor written."""
     store = SqliteStore(settings_file)

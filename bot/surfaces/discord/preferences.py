@@ -14,7 +14,7 @@ from bot.surfaces.discord.store import Choices, Store, StoreUnavailableError, re
 log = logging.getLogger(__name__)
 
 FRESH_S = 60.0  # another process may have changed a server's choices
-PATIENCE_S = 1.2  # an answer must begin within three seconds, settings or not
+PATIENCE_S = 1.2  # an answer must begin within three seconds, settings or not, however many wait for them
 RETRY_S = 30.0  # after a failure: nobody waits for a store that is away
 MAX_SERVERS = 5000  # kept in memory
 
@@ -27,7 +27,8 @@ class Preferences:
         self._known: OrderedDict[int, tuple[float, dict[int, Choices]]] = OrderedDict()
         self._away_until = float("-inf")
         self._told = False
-        self._loading = asyncio.Lock()
+        self._loading, self._writing = asyncio.Lock(), asyncio.Lock()
+        self._written = 0
         self._unforgotten: set[int] = set()
 
     @property
@@ -44,12 +45,15 @@ class Preferences:
     async def all(self, server: int) -> dict[int, Choices]:
         """All choices of a server; the last known ones, or none, where the store is away. Never raises."""
         known = self._fresh(server)
-        if known is None:
-            async with self._loading:
+        if known is not None or self._store is None:
+            return known or {}
+        try:
+            async with asyncio.timeout(PATIENCE_S), self._loading:
                 known = self._fresh(server)
-                if known is None:
-                    known = await self._load(server)
-        return known
+                return await self._load(self._store, server) if known is None else known
+        except (StoreUnavailableError, TimeoutError) as error:
+            self._lost(error)
+            return self._known[server][1] if server in self._known else {}
 
     async def change(self, server: int, place: int, **chosen: Any) -> None:
         """Change some choices of a place, keep the others. Raises StoreUnavailableError, and changes nothing then."""
@@ -96,16 +100,12 @@ class Preferences:
             return kept[1]
         return {} if kept is None and self._clock() < self._away_until else None
 
-    async def _load(self, server: int) -> dict[int, Choices]:
-        if self._store is None:
-            return {}
-        try:
-            found = await asyncio.wait_for(self._store.load(server), PATIENCE_S)
-        except (StoreUnavailableError, TimeoutError) as error:
-            self._lost(error)
-            kept = self._known.get(server)
-            return kept[1] if kept else {}
+    async def _load(self, store: Store, server: int) -> dict[int, Choices]:
+        written = self._written
+        found = await store.load(server)
         self._found()
+        if written != self._written:  # what was read may be older than what was written meanwhile: read it anew then
+            return found
         self._known[server] = (self._clock(), found)
         self._known.move_to_end(server)
         while len(self._known) > MAX_SERVERS:
@@ -116,13 +116,15 @@ class Preferences:
     async def _write(self, server: int, work: Callable[[Store], Awaitable[None]]) -> None:
         if self._store is None:
             raise StoreUnavailableError("there is no store")
-        try:
-            await work(self._store)
-        except StoreUnavailableError as error:
-            self._lost(error)
-            raise
-        self._found()
-        self._known.pop(server, None)
+        async with self._writing:  # one change after the other: each keeps what the one before has chosen
+            try:
+                await work(self._store)
+            except StoreUnavailableError as error:
+                self._lost(error)
+                raise
+            self._found()
+            self._written += 1
+            self._known.pop(server, None)
 
     async def _catch_up(self) -> None:
         while self._unforgotten and self._store is not None:

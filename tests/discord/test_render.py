@@ -58,6 +58,37 @@ def test_context_has_the_line_between_its_neighbours() -> None:
     assert with_neighbours(("one", "", "two", "", "three"), 3) == "Line 1: one\n\nLine 3: **two**\n\nLine 5: three"
 
 
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=900), min_size=1, max_size=4))
+def test_no_lines_break_the_context(lines: list[str]) -> None:
+    """Within the limit, with the whole of its markup, however much of it must be escaped."""
+    numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
+    for at, number in enumerate(numbers):
+        text = with_neighbours(tuple(lines), number)
+        assert len(text) <= MAX_CONTENT
+        assert re.findall(r"^Line (\d+): ", text, re.MULTILINE) == [str(n) for n in numbers[max(0, at - 1) : at + 2]]
+
+
+def test_context_of_lines_full_of_markup_fits() -> None:
+    """The marked line stays marked."""
+    text = with_neighbours(("*" * 900,) * 3, 2)
+    assert len(text) <= MAX_CONTENT
+    assert re.search(r"^Line 2: \*\*(?:\\\*)+…\*\*$", text, re.MULTILINE)
+
+
+def test_three_questions_have_three_sources() -> None:
+    """Every answer of a message stands with its own line."""
+    sources = tuple(Source("story", line, f"On line {line}.", f"line {line}") for line in (1, 2, 3))
+    text = content(Answer("one; two; three", sources, "when", 90.0), TITLE)
+    assert re.findall(r"Line (\d) of", text) == ["1", "2", "3"]
+
+
+def test_a_long_answer_is_cut_within_its_markup() -> None:
+    """What is cut says so, and stays bold."""
+    text = content(Answer("word " * 900, ANSWER.sources, "when", 90.0), TITLE)
+    assert text.split("\n")[0].endswith("word…**")
+    assert "\n> North Korea on **April 28** " in text
+
+
 words = st.text(st.characters(exclude_categories=["Cs"]), max_size=600)
 
 

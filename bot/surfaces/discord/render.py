@@ -19,7 +19,10 @@ MAX_LABEL = 80  # characters of a button's label
 MAX_CHOICE = 100  # characters of an autocomplete choice
 NOBODY = discord.AllowedMentions.none()
 
-_SOURCE_ROOMS = (900, 400, 150)  # of a source's text; the widest with which the whole message fits
+_SOURCE_ROOMS = (900, 400, 150, 60)  # of a source's text; the widest with which the whole message fits
+_MAX_ANSWER = 500  # of an answer's text; a longer one is no short answer, and its source says the rest
+_MAX_SOURCES = 3  # one for each question of a message: more than three are not taken apart
+_LINE_ROOMS = (550, 400, 250)  # of each line in context; markup at most doubles the last, and three still fit
 
 
 def escaped(text: str) -> str:
@@ -63,17 +66,18 @@ def listed(suggestions: tuple[Suggestion, ...], lead: str) -> str:
 def content(reply: Reply, title: str) -> str:
     """The text of a reply about a story of that title, at most 2,000 characters."""
     texts = (_text(reply, title, room).strip() for room in _SOURCE_ROOMS)
-    return shortened(next((text for text in texts if len(text) <= MAX_CONTENT), _text(reply, title, 150)), MAX_CONTENT)
+    narrowest = _text(reply, title, _SOURCE_ROOMS[-1])
+    return shortened(next((text for text in texts if len(text) <= MAX_CONTENT), narrowest), MAX_CONTENT)
 
 
 def _text(reply: Reply, title: str, room: int) -> str:
     match reply:
         case Answer():
             lead = opening(reply).removesuffix(reply.answer)
-            head = f"{escaped(lead)} **{escaped(reply.answer)}**".strip()
+            head = f"{escaped(lead)} **{escaped(shortened(reply.answer, _MAX_ANSWER))}**".strip()
             note = f"-# {DRAFT_NOTE}" if reply.drafted else ""
             more = listed(reply.suggestions, "The same line also answers:")
-            sources = [quoted(source, title, room) for source in reply.sources[:2]]
+            sources = [quoted(source, title, room) for source in reply.sources[:_MAX_SOURCES]]
             unanswered = [escaped(shortened(sentence, 300)) for sentence in reply.unanswered[:2]]
             return "\n".join(part for part in (head, *sources, note, *unanswered, more) if part)
         case DidYouMean():
@@ -92,8 +96,11 @@ def with_neighbours(lines: tuple[str, ...], number: int) -> str:
     """A line between the nearest lines that hold words, each with its number; the line itself in bold."""
     full = [i for i, line in enumerate(lines, 1) if line.strip()]
     at = full.index(number)
-    shown = []
-    for i in full[max(0, at - 1) : at + 2]:
-        text = escaped(shortened(lines[i - 1], 550))
-        shown.append(f"Line {i}: **{text}**" if i == number else f"Line {i}: {text}")
-    return shortened("\n\n".join(shown), MAX_CONTENT)
+    near = full[max(0, at - 1) : at + 2]
+    texts = ("\n\n".join(_numbered(lines, i, room, i == number) for i in near) for room in _LINE_ROOMS)
+    return next(text for text in texts if len(text) <= MAX_CONTENT)
+
+
+def _numbered(lines: tuple[str, ...], number: int, room: int, marked: bool) -> str:
+    text = escaped(shortened(lines[number - 1], room))
+    return f"Line {number}: **{text}**" if marked else f"Line {number}: {text}"

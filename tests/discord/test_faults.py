@@ -11,8 +11,9 @@ import pytest
 from bot.surfaces.discord import desk as desk_module
 from bot.surfaces.discord.client import SourcelineBot
 from bot.surfaces.discord.desk import Desk
-from bot.surfaces.discord.failing import BUSY, NOT_ALLOWED
+from bot.surfaces.discord.failing import BUSY, CHANGED, NOT_ALLOWED
 from bot.surfaces.discord.library import Library
+from bot.surfaces.discord.logs import is_news
 from bot.surfaces.discord.render import content
 from tests.discord.conftest import Clock, connected
 from tests.discord.loopback import ANN, DM, EPHEMERAL, Call, FakeDiscord, in_server
@@ -152,13 +153,62 @@ async def test_an_interaction_that_was_answered_before_is_no_error(
     assert bot.desk.metrics.failures["undelivered"] == 1
 
 
-async def test_an_autocomplete_that_comes_too_late_is_no_error(server: FakeDiscord, bot: SourcelineBot) -> None:
-    """The reader typed on: 10062, and the next one is served."""
+@pytest.mark.parametrize(("status", "code"), [(401, 50027), (404, 10015)], ids=["token", "webhook"])
+async def test_an_answer_that_comes_after_a_quarter_of_an_hour_is_no_error(
+    server: FakeDiscord, bot: SourcelineBot, caplog: pytest.LogCaptureFixture, status: int, code: int
+) -> None:
+    """The interaction's token is no longer valid: nothing more is tried."""
+    with caplog.at_level(logging.INFO):
+        number = await server.slash("ask", question=CONFIRMED)
+        server.fail("POST", f"t{number}", status, code)
+        await server.call(ending="/callback")
+        await server.call(ending=f"t{number}")
+        await greeted(server)
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert bot.desk.metrics.failures["undelivered"] == 1
+    assert len(bot.desk.records) == 1
+
+
+@pytest.mark.parametrize("status", [500, 502])
+async def test_a_server_error_on_an_interaction_is_tried_again(
+    server: FakeDiscord, bot: SourcelineBot, no_waiting: None, status: int
+) -> None:
+    """Both the acknowledgement and the answer behind it."""
+    server.fail("POST", "/callback", status)
+    number = await server.slash("ask", question=CONFIRMED)
+    server.fail("POST", f"t{number}", status)
+    assert [(await server.call(ending="/callback")).body["type"] for _ in range(2)] == [5, 5]
+    answers = [(await server.call(ending=f"t{number}")).body["content"] for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert "April 28" in answers[0]
+    await greeted(server)
+
+
+async def test_a_command_that_is_no_longer_there_says_so(
+    server: FakeDiscord, bot: SourcelineBot, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A reader's Discord still shows a command of an earlier version: one private line; its choices get nothing."""
+    with caplog.at_level(logging.INFO):
+        await server.autocomplete("vanished", "question", "wh")
+        await server.slash("vanished")
+        shown = await server.call(ending="/callback")
+        await server.interact(2, {"id": "9", "name": "ask", "type": 1, "options": []})
+        again = await server.call(ending="/callback")
+    assert [call.body["data"]["content"] for call in (shown, again)] == [CHANGED, CHANGED]
+    assert shown.flags & again.flags & EPHEMERAL
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+async def test_an_autocomplete_that_comes_too_late_is_no_error(
+    server: FakeDiscord, bot: SourcelineBot, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The reader typed on: 10062 is no line in the log, and the next one is served."""
     server.fail("POST", "/callback", 404, 10062)
     await server.autocomplete("ask", "question", "wh")
     await server.call(ending="/callback")
     await server.autocomplete("ask", "question", "when")
     assert (await server.call(ending="/callback")).body["data"]["choices"]
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR and is_news(record)]
 
 
 async def test_a_missing_permission_in_a_command_is_one_private_line(server: FakeDiscord, bot: SourcelineBot) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 import discord
+from discord import app_commands
 
 from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.render import NOBODY
@@ -17,7 +18,11 @@ log = logging.getLogger(__name__)
 BROKEN = "Something went wrong here (reference {reference}). Please try again."
 NOT_ALLOWED = "I may not write here. Ask a moderator to let me, or write me a direct message."
 BUSY = "I am busy right now: please try again in a minute."
-UNKNOWN_INTERACTION, ALREADY_ACKNOWLEDGED, MISSING_PERMISSIONS = 10062, 40060, 50013
+CHANGED = "That command has changed: reload Discord, and it shows the new one."
+
+# Codes of an interaction that is over: unknown (three seconds), its webhook unknown or its token invalid (a quarter of
+# an hour), or answered before.
+OVER = (10062, 10015, 50027, 40060)
 
 UNREACHABLE = (discord.HTTPException, discord.RateLimited, aiohttp.ClientError, OSError)
 
@@ -29,6 +34,13 @@ def why(error: BaseException) -> str:
     if isinstance(error, discord.HTTPException):
         return f"status {error.status}, code {error.code}"
     return type(error).__name__
+
+
+def is_over(error: BaseException | None) -> bool:
+    """Whether an error says only that an interaction expired or was answered before."""
+    return isinstance(error, discord.InteractionResponded) or (
+        isinstance(error, discord.HTTPException) and error.code in OVER
+    )
 
 
 async def say(
@@ -56,13 +68,15 @@ async def taken(interaction: Interaction, desk: Desk) -> bool:
 
 async def failed(interaction: Interaction, desk: Desk, error: BaseException) -> None:
     """Tell the reader in one line; an interaction that is over, or answered elsewhere, is no error. Never raises."""
-    code = error.code if isinstance(error, discord.HTTPException) else None
-    if isinstance(error, discord.InteractionResponded) or code in (UNKNOWN_INTERACTION, ALREADY_ACKNOWLEDGED):
-        log.debug("an interaction expired or was answered before: code %s", code)
+    if is_over(error):
+        log.debug("an interaction expired or was answered before: %s", why(error))
         desk.metrics.failures["undelivered"] += 1
         return
-    if isinstance(error, discord.Forbidden):
-        log.info("a reply was refused: code %s", code)
+    if isinstance(error, app_commands.CommandNotFound | app_commands.CommandSignatureMismatch):
+        log.info("a command was used that this version does not have: %s", type(error).__name__)
+        text = CHANGED
+    elif isinstance(error, discord.Forbidden):
+        log.info("a reply was refused: %s", why(error))
         desk.metrics.failures["undelivered"] += 1
         text = NOT_ALLOWED
     else:
@@ -70,6 +84,8 @@ async def failed(interaction: Interaction, desk: Desk, error: BaseException) -> 
         log.error("interaction failed, reference %s", reference, exc_info=error)
         desk.metrics.failures["error"] += 1
         text = BROKEN.format(reference=reference)
+    if interaction.type is discord.InteractionType.autocomplete:  # takes choices, no words
+        return
     try:
         await say(interaction, text)
     except UNREACHABLE as again:

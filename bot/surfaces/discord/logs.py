@@ -10,6 +10,8 @@ from types import TracebackType
 
 import discord
 
+from bot.surfaces.discord.failing import is_over
+
 Excinfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 
 
@@ -60,10 +62,16 @@ class JsonFormatter(PlainFormatter):
         return json.dumps(row, ensure_ascii=False)
 
 
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether a record is worth a line; that a reader typed on before the choices came is not, with a traceback."""
+    return not (record.exc_info and is_over(record.exc_info[1]))
+
+
 def set_up(kind: str, level: str) -> None:
     """Log to standard error. discord.py's own debug lines hold whole messages, so they are never shown."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if kind == "json" else PlainFormatter())
+    handler.addFilter(is_news)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

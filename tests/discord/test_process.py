@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import aiohttp
+import discord
 import pytest
 
 from tests.discord.loopback import ANN, DM, TOKEN, FakeDiscord
@@ -224,6 +225,47 @@ async def test_a_refused_intent_is_one_sentence(server: FakeDiscord, cache_folde
     assert stderr.decode().splitlines()[-1].startswith("Discord refused an intent: switch Message Content Intent on")
 
 
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        (4004, "Discord does not know this token: copy it again from the developer portal, page Bot."),
+        (
+            4010,
+            "Discord closed the connection for good (code 4010): check SHARD_COUNT and SHARD_IDS, "
+            "and that this version of Sourceline is up to date.",
+        ),
+    ],
+    ids=["the token was reset", "shards that cannot be"],
+)
+async def test_a_connection_closed_for_good_is_one_sentence(
+    server: FakeDiscord, cache_folder: Path, tmp_path: Path, code: int, sentence: str
+) -> None:
+    """Not a traceback, though the bot was already serving; the log before it tells nothing else."""
+    process = await start(server, cache_folder, "run", DISCORD_TOKEN=TOKEN, SOURCELINE_DATA=str(tmp_path))
+    await asyncio.wait_for(server.ready.wait(), 60)
+    await server.dm("hello")
+    await server.call(ending=f"/channels/{DM}/messages")
+    await server.drop(code)
+    _, stderr = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 2
+    assert stderr.decode().splitlines()[-1] == sentence
+    assert b"Traceback" not in stderr
+
+
+async def test_sigterm_ends_a_process_that_is_still_loading(
+    server: FakeDiscord, cache_folder: Path, tmp_path: Path
+) -> None:
+    """With status 0, before anything is connected."""
+    process = await start(server, cache_folder, "run", DISCORD_TOKEN=TOKEN, SOURCELINE_DATA=str(tmp_path))
+    assert process.stderr is not None
+    log = b""
+    while b"loading models and stories" not in log:
+        log += await asyncio.wait_for(process.stderr.readline(), 60)
+    process.send_signal(signal.SIGTERM)
+    await asyncio.wait_for(process.communicate(), 20)
+    assert process.returncode == 0
+
+
 async def test_metrics_of_a_process(server: FakeDiscord, cache_folder: Path, tmp_path: Path) -> None:
     """METRICS_PORT opens health and metrics; the log says where."""
     process = await start(
@@ -240,6 +282,20 @@ async def test_metrics_of_a_process(server: FakeDiscord, cache_folder: Path, tmp
     process.send_signal(signal.SIGTERM)
     await asyncio.wait_for(process.communicate(), 20)
     assert process.returncode == 0
+
+
+async def test_the_doctor_tells_what_an_install_lacks(server: FakeDiscord, cache_folder: Path, tmp_path: Path) -> None:
+    """The link asks for the permissions that the bot uses, and names the kind of install that the portal forbids."""
+    server.app["integration_types_config"] = {"0": {}}
+    process = await start(server, cache_folder, "doctor", DISCORD_TOKEN=TOKEN, SOURCELINE_DATA=str(tmp_path))
+    stdout, _ = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == 0
+    (line,) = [line for line in stdout.decode().splitlines() if "install link: " in line]
+    wanted = discord.Permissions(
+        view_channel=True, send_messages=True, send_messages_in_threads=True, read_message_history=True
+    )
+    assert f"permissions={wanted.value}" in line
+    assert line.endswith(" (installing it on accounts is off in the portal, page Installation)")
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import discord
 import pytest
 
 from bot.answering.reply import Answer, NotInStory, Source
@@ -20,11 +21,12 @@ from bot.settings import Settings
 from bot.surfaces.discord import logs, preferences
 from bot.surfaces.discord.client import SourcelineBot
 from bot.surfaces.discord.desk import Desk
+from bot.surfaces.discord.doctor import check_clock, check_store
 from bot.surfaces.discord.health import Health
 from bot.surfaces.discord.library import Library
 from bot.surfaces.discord.metrics import Metrics
 from bot.surfaces.discord.question_log import KEPT_DAYS, QuestionLog
-from bot.surfaces.discord.run import make_store
+from bot.surfaces.discord.run import NO_POSTGRES, make_store
 from bot.surfaces.discord.sqlite_store import SqliteStore
 from bot.surfaces.discord.starts import FREE_STARTS, LONGEST_PAUSE_S, WINDOW_S, Identifies, Starts, pause_for_limit
 from bot.surfaces.discord.store import Choices
@@ -272,6 +274,28 @@ def test_the_question_log_keeps_questions_without_names_and_expires(tmp_path: Pa
     path.write_text(path.read_text("utf-8") + "damaged\n", "utf-8")
     log.add(today + timedelta(days=KEPT_DAYS + 1), "story", "Later?", REPLY)
     assert [json.loads(line)["question"] for line in path.read_text("utf-8").splitlines()] == ["Later?"]
+
+
+def test_the_question_log_takes_what_no_file_can_hold(tmp_path: Path) -> None:
+    """Half a character, as JSON can carry it, is replaced."""
+    path = tmp_path / "questions.jsonl"
+    QuestionLog(path).add(date(2026, 11, 1), "story", "When \ud800?", REPLY)
+    assert json.loads(path.read_text("utf-8"))["question"] == "When ??"
+
+
+async def test_the_doctor_names_a_missing_driver_in_its_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of one check does not hide the others."""
+    monkeypatch.setitem(sys.modules, "bot.surfaces.discord.postgres_store", None)
+    good, told = await check_store(Settings.from_env({"DATABASE_URL": "postgresql://a@b/c"}))
+    assert (good, told) == (False, f"settings: {NO_POSTGRES}")
+
+
+async def test_the_doctor_goes_on_where_discord_does_not_tell_the_time(
+    server: FakeDiscord, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A connection that is refused is no traceback."""
+    monkeypatch.setattr(discord.http.Route, "BASE", "http://127.0.0.1:1/api/v10")
+    assert await check_clock() == (True, "clock: Discord did not tell its time")
 
 
 async def test_questions_are_logged_only_where_the_host_wants_it(

@@ -14,7 +14,7 @@ import discord
 
 from bot.answering.cache import default_cache_folder
 from bot.answering.matcher import Models
-from bot.errors import SourcelineError
+from bot.errors import SourcelineError, UsageError
 from bot.settings import Settings
 from bot.story.library import load_story, seeds_folder, story_paths
 from bot.surfaces.discord.run import make_store
@@ -22,7 +22,9 @@ from bot.surfaces.discord.starts import RESERVE
 from bot.surfaces.discord.store import StoreUnavailableError
 
 CLOCK_TOLERANCE_S = 60.0  # snowflakes and logs stay meaningful; nothing here needs it finer
-ACCESS_PERMISSIONS = discord.Permissions(send_messages=True, read_message_history=True)
+ACCESS_PERMISSIONS = discord.Permissions(
+    view_channel=True, send_messages=True, send_messages_in_threads=True, read_message_history=True
+)
 
 Check = tuple[bool, str]
 
@@ -64,7 +66,10 @@ def check_cache(folder: Path) -> Check:
 
 async def check_store(settings: Settings) -> Check:
     """Whether moderators' choices can be read; the bot also runs without."""
-    store = make_store(settings)
+    try:
+        store = make_store(settings)
+    except UsageError as error:
+        return False, f"settings: {error}"
     kind = "PostgreSQL" if settings.database_url else str(settings.data_folder(os.environ))
     try:
         servers = await store.servers()
@@ -96,9 +101,18 @@ async def check_discord(settings: Settings) -> list[Check]:
         (True, f"application flags: {_flags(application.flags)}"),
         check_intents(settings, application.flags),
         (limits.remaining > RESERVE, f"starts: {limits.remaining} of {limits.total} are left today"),
-        (True, f"install link: {link}"),
+        (True, f"install link: {link}{_missing_installs(application)}"),
         await check_clock(),
     ]
+
+
+def _missing_installs(application: discord.AppInfo) -> str:
+    """What the portal does not allow, where Discord tells."""
+    found = {"servers": application.guild_integration_config, "accounts": application.user_integration_config}
+    missing = [place for place, config in found.items() if config is None]
+    if len(missing) != 1:  # none is missing, or Discord did not tell
+        return ""
+    return f" (installing it on {missing[0]} is off in the portal, page Installation)"
 
 
 def _flags(flags: discord.ApplicationFlags) -> str:
@@ -117,11 +131,12 @@ def check_intents(settings: Settings, flags: discord.ApplicationFlags) -> Check:
 async def check_clock() -> Check:
     """Whether this machine's clock agrees with Discord's."""
     url = f"{discord.http.Route.BASE}/gateway"
-    async with aiohttp.ClientSession() as session, session.get(url) as response:
-        told = response.headers.get("Date")
-    if not told:
+    try:
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            told = parsedate_to_datetime(response.headers.get("Date", ""))
+    except (aiohttp.ClientError, OSError, ValueError):
         return True, "clock: Discord did not tell its time"
-    away = abs((parsedate_to_datetime(told) - discord.utils.utcnow()).total_seconds())
+    away = abs((told - discord.utils.utcnow()).total_seconds())
     return away < CLOCK_TOLERANCE_S, f"clock: {away:.0f} s from Discord's"
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
+from threading import Lock
 
 from bot.answering.reply import Answer, Reply
 from bot.surfaces.discord.metrics import KINDS
@@ -18,16 +20,21 @@ class QuestionLog:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._pruned: date | None = None
+        self._writing = Lock()  # one thread at a time: a row added while old ones leave would leave with them
 
     def add(self, today: date, story: str, question: str, reply: Reply) -> None:
         """Append a question. Raises OSError."""
-        if self._pruned != today:
-            self._prune(today)
         row = {
             "day": today.isoformat(), "story": story, "kind": KINDS[type(reply)],
             "fact": reply.fact if isinstance(reply, Answer) else None, "question": question,
         }  # fmt: skip
-        with self._path.open("a", encoding="utf-8") as file:
+        with self._writing:
+            if self._pruned != today:
+                self._prune(today)
+            self._append(row)
+
+    def _append(self, row: Mapping[str, str | None]) -> None:
+        with self._path.open("a", encoding="utf-8", errors="replace") as file:  # a reader can send half a character
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def _prune(self, today: date) -> None:

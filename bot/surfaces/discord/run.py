@@ -31,11 +31,17 @@ from bot.surfaces.discord.store import Store
 
 log = logging.getLogger(__name__)
 
+AUTHENTICATION_FAILED = 4004  # the close code of a token that was reset while the bot ran
+
 NO_TOKEN = "There is no token: set DISCORD_TOKEN, or DISCORD_TOKEN_FILE to a file that holds it."  # noqa: S105
 WRONG_TOKEN = "Discord does not know this token: copy it again from the developer portal, page Bot."  # noqa: S105
 WRONG_INTENT = (
     "Discord refused an intent: switch Message Content Intent on in the developer portal, page Bot, "
     "or run without MESSAGE_CONTENT."
+)
+CLOSED = (
+    "Discord closed the connection for good (code {code}): check SHARD_COUNT and SHARD_IDS, "
+    "and that this version of Sourceline is up to date."
 )
 UNREACHABLE = "Discord cannot be reached: check the network connection and try again."
 NO_POSTGRES = "DATABASE_URL needs PostgreSQL's driver: install sourceline[postgres]."
@@ -84,6 +90,12 @@ async def serve(settings: Settings, library: Library) -> None:
     starts.ended_well()
 
 
+def _leave(number: int, frame: object) -> None:
+    """Nothing is in hand yet."""
+    del number, frame
+    raise SystemExit(0)
+
+
 def _unhandled(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """Log what no task awaits; the loop's own line would quote the exception's words."""
     del loop
@@ -123,6 +135,9 @@ async def _serve_until(stop: asyncio.Event, bot: SourcelineBot, settings: Settin
         raise UsageError(WRONG_TOKEN) from error
     except discord.PrivilegedIntentsRequired as error:
         raise UsageError(WRONG_INTENT) from error
+    except discord.ConnectionClosed as error:
+        refused = error.code == AUTHENTICATION_FAILED
+        raise UsageError(WRONG_TOKEN if refused else CLOSED.format(code=error.code)) from error
     except (OSError, aiohttp.ClientError, discord.GatewayNotFound, discord.DiscordServerError) as error:
         raise UsageError(UNREACHABLE) from error
     finally:
@@ -153,6 +168,8 @@ def main(settings: Settings) -> int:
         raise UsageError(NO_TOKEN)
     set_up(settings.log_format, settings.log_level)
     discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False  # the bot has no voice to miss them for
+    signal.signal(signal.SIGTERM, _leave)  # a container's first process would not hear it without
+    log.info("loading models and stories")
     models = Models.load(cache=default_cache_folder())
     library = load_library(settings.stories or seeds_folder(), models)
     asyncio.run(serve(settings, library))

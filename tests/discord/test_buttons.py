@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from bot.story.table import Fact, FactTable
 from bot.surfaces.discord.buttons import GONE, NOT_YOURS, OUTDATED, UNKNOWN_STORY, short
 from bot.surfaces.discord.client import SourcelineBot
 from bot.surfaces.discord.pages import fact_pages
@@ -154,7 +156,7 @@ async def test_a_press_is_shown_to_the_reader_alone_where_others_read_along(
     assert shown["content"]
 
 
-@pytest.mark.parametrize("by", ["line", "kind"])
+@pytest.mark.parametrize("by", ["topic", "line", "kind"])
 @pytest.mark.parametrize("within", [{}, in_server(), in_group()], ids=["direct", "server", "group"])
 async def test_facts_are_turned_page_by_page(
     server: FakeDiscord, bot: SourcelineBot, by: str, within: dict[str, Any]
@@ -172,13 +174,38 @@ async def test_facts_are_turned_page_by_page(
     assert (await server.call(ending="/callback")).body["data"]["content"] == first["content"]
 
 
-@pytest.mark.parametrize("by", ["line", "kind"])
+@pytest.mark.parametrize("by", ["topic", "line", "kind"])
 def test_all_facts_stand_on_the_pages(seed_responder: Any, by: Any) -> None:
     """Every fact once, no page beyond Discord's limit."""
     table = seed_responder.story.table
     pages = fact_pages(table, by)
     assert sum(line.startswith("- ") for page in pages for line in page.splitlines()) == len(table.facts)
     assert max(map(len, pages)) <= 2000
+
+
+def test_facts_are_told_by_the_topic_that_they_alone_are_about() -> None:
+    """By the rarest of the names that they hold, under any of its words; topics stand as the story comes to them."""
+    facts = tuple(
+        Fact(f"f{line}", "who", answer, line, answer, (question,))
+        for line, question, answer in (
+            (1, "What happened in Oslo?", "Ann met the NK delegation"),
+            (2, "Who met Ann?", "Bob"),
+            (3, "When?", "In May"),
+            (4, "Who is in NKVD?", "Ann"),
+            (5, "Who spoke?", "Ann"),
+        )
+    )
+    names = {"Ann": (), "North Korea": ("NK",)}
+    table = FactTable("A *meeting*", "a.txt", "", facts, names=names)
+    assert fact_pages(table, "topic") == [
+        "What “A \\*meeting\\*” says, page 1 of 1\n"
+        "**North Korea**\n- What happened in Oslo? Ann met the NK delegation (line 1)\n"
+        "**Ann**\n- Who met Ann? Bob (line 2)\n- Who is in NKVD? Ann (line 4)\n- Who spoke? Ann (line 5)\n"
+        "**Everything else**\n- When? In May (line 3)"
+    ]
+    assert fact_pages(replace(table, names={}), "topic")[0].startswith(
+        "What “A \\*meeting\\*” says, page 1 of 1\n**Line 1**\n"
+    )
 
 
 async def test_a_failing_button_says_so_in_one_line(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+from copy import copy
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +71,28 @@ async def test_the_story_of_a_server_and_of_a_channel(
         await server.autocomplete("ask", "question", "when", within=in_server())
         choices = (await server.call(ending="/callback")).body["data"]["choices"]
         assert any("North Korea" in choice["name"] for choice in choices)
+
+
+async def test_a_story_is_told_with_all_that_the_table_says_of_it(
+    server: FakeDiscord, two_stories: Library, clock: Clock
+) -> None:
+    """Title, number of facts, date, source, last review; what is not known is said to be."""
+    seed = two_stories.responder()
+    table = replace(seed.story.table, date="2025-04-28", source="*News*", reviewed="2026-11-01", facts=(), gaps=())
+    known = copy(seed)
+    known.story = replace(seed.story, table=table)
+    library = Library({**two_stories.responders, "known": known}, "known")
+    async with connected(server, Desk(library, clock=clock)):
+        await server.slash("story")
+        assert (await told(server)).splitlines() == [
+            "**North Korea confirms it sent troops to Russia**", "0 facts, 0 known gaps", "Date: 2025-04-28",
+            "Source: \\*News\\*", "Last review: 2026-11-01",
+            "2 more to ask about: see the option story of /ask",
+        ]  # fmt: skip
+        await server.slash("story", story="arran-ferry")
+        assert (await told(server)).splitlines()[2:5] == [
+            "Date: not given", "Source: not given", "Last review: none, the facts were drafted by the bot",
+        ]  # fmt: skip
 
 
 async def test_the_choice_of_stories_is_completed_by_title(

@@ -29,6 +29,7 @@ WITH_LOG = (
     "The host of this bot also keeps the text of questions, without names, for 30 days, to see what the story "
     "leaves open. Nothing else you write goes to a log or to disk."
 )
+NOT_TOLD, NOT_REVIEWED = "not given", "none, the facts were drafted by the bot"
 FORGOTTEN = "Done: I have forgotten our conversation."
 
 
@@ -49,7 +50,7 @@ def add_browsing(tree: Tree, desk: Desk) -> None:
     @everywhere
     async def facts(
         interaction: Interaction,
-        by: Literal["line", "kind"] = "line",
+        by: Literal["topic", "line", "kind"] = "topic",
         page: app_commands.Range[int, 1, 9999] = 1,
         story: str | None = None,
     ) -> None:
@@ -76,10 +77,15 @@ def add_browsing(tree: Tree, desk: Desk) -> None:
 
 
 def _about(desk: Desk, name: str) -> str:
-    table = desk.library.responder(name).story.table
-    told = (("Date", table.date), ("Source", table.source), ("Last review", table.reviewed))
+    story = desk.library.responder(name).story
+    table = story.table
+    told = (
+        ("Date", table.date or NOT_TOLD),
+        ("Source", table.source or NOT_TOLD),
+        ("Last review", table.reviewed or (NOT_REVIEWED if story.drafted else NOT_TOLD)),
+    )
     parts = [f"**{escaped(table.title)}**", f"{len(table.facts)} facts, {len(table.gaps)} known gaps"]
-    parts += [f"{label}: {escaped(value)}" for label, value in told if value]
+    parts += [f"{label}: {escaped(value)}" for label, value in told]
     others = len(desk.library.responders) - 1
     return "\n".join([*parts, f"{others} more to ask about: see the option story of /ask"] if others else parts)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import Any
+from typing import Any, get_args
 
 import discord
 
@@ -150,7 +150,7 @@ class OtherButton(
 class PageButton(
     _Lasting,
     discord.ui.DynamicItem[discord.ui.Button[Any]],
-    template=r"sl:page:(?P<story>\w{10}):(?P<by>line|kind):(?P<page>\d{1,4}):(?P<label>[pn])",
+    template=r"sl:page:(?P<story>\w{10}):(?P<by>topic|line|kind):(?P<page>\d{1,4}):(?P<label>[pn])",
 ):
     """Turns the pages of /facts, in the same message; only the one who asked sees that message."""
 
@@ -165,7 +165,7 @@ class PageButton(
     ) -> PageButton:
         """The button of a message that an earlier process sent."""
         del interaction, item
-        by: Grouping = "kind" if match["by"] == "kind" else "line"
+        by = next(known for known in get_args(Grouping) if known == match["by"])
         return cls(match["story"], by, int(match["page"]), match["label"])
 
     async def press(self, interaction: Interaction, desk: Desk) -> None:

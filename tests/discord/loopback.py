@@ -29,7 +29,7 @@ APP = {
 GUILD, CHANNEL, QUIET, DM = "7000", "7100", "7200", "3000"
 MAY_SPEAK = 1024 + 2048 + 65536  # view the channel, send messages, read the history
 MESSAGE_CONTENT = 1 << 15
-EPHEMERAL = 64
+EPHEMERAL, SUPPRESS_EMBEDS = 64, 4
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.library import Library
 from bot.surfaces.discord.manners import READER_MESSAGES as COOLDOWN_MESSAGES
 from bot.surfaces.discord.manners import SLOW_DOWN
-from tests.discord.loopback import ANN, BOT, CHANNEL, DM, EPHEMERAL, TOKEN, Call, FakeDiscord
+from tests.discord.loopback import ANN, BOT, CHANNEL, DM, EPHEMERAL, SUPPRESS_EMBEDS, TOKEN, Call, FakeDiscord
 
 CONFIRMED = "When did North Korea confirm the deployment?"
 COMMANDS = {"ask", "facts", "line", "story", "help", "privacy", "forget-me", "Check against the story", "setup"}
@@ -60,6 +60,7 @@ async def test_a_direct_message_gets_the_answer_and_the_line(server: FakeDiscord
     assert quotation.replace("*", "").startswith("> North Korea on April 28 officially confirmed")
     assert source.startswith("-# Line 3 of ")
     assert call.body["allowed_mentions"]["parse"] == []
+    assert call.flags == SUPPRESS_EMBEDS
     assert "message_reference" not in call.body
 
 

@@ -8,9 +8,13 @@ import pytest
 
 from bot.surfaces.discord.asking import NOTHING_TO_CHECK
 from bot.surfaces.discord.client import SourcelineBot
-from tests.discord.loopback import ANN, BOB, BOT, EPHEMERAL, FakeDiscord, in_group, in_pair, in_server
+from tests.discord.loopback import ANN, BOB, BOT, EPHEMERAL, SUPPRESS_EMBEDS, FakeDiscord, in_group, in_pair, in_server
 
 CONFIRMED = "When did North Korea confirm the deployment?"
+FORWARDED = {
+    "content": CONFIRMED, "type": 0, "embeds": [], "attachments": [], "mentions": [], "mention_roles": [], "flags": 0,
+    "timestamp": "2026-11-01T00:00:00+00:00", "edited_timestamp": None,
+}  # fmt: skip
 PLACES: dict[str, dict[str, Any]] = {
     "direct": {},
     "server": in_server(),
@@ -35,6 +39,7 @@ async def test_ask_answers(server: FakeDiscord, bot: SourcelineBot, place: str) 
     assert "**" in quotation, "the answer's words are marked in the line"
     assert line == "-# Line 3 of “North Korea confirms it sent troops to Russia”"
     assert answer["allowed_mentions"]["parse"] == []
+    assert answer["flags"] & SUPPRESS_EMBEDS, "a link in a line is no card that buries it"
 
 
 @everywhere
@@ -47,7 +52,8 @@ async def test_browsing_answers_the_reader_alone(
     await server.slash(name, within=PLACES[place], **options)
     shown = await server.call(ending="/callback")
     assert shown.body["type"] == 4
-    assert shown.flags & EPHEMERAL
+    assert shown.flags == EPHEMERAL | SUPPRESS_EMBEDS
+    assert shown.body["data"]["allowed_mentions"]["parse"] == []
     assert 0 < len(shown.body["data"]["content"]) <= 2000
 
 
@@ -71,6 +77,29 @@ async def test_anybody_s_message_can_be_checked(server: FakeDiscord, bot: Source
     await server.interact(2, data, **PLACES[place])
     assert (await server.call(ending="/callback")).flags & EPHEMERAL
     assert (await server.call()).body["content"]
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"message_snapshots": [{"message": FORWARDED}]},
+        {"embeds": [{"type": "rich", "title": CONFIRMED}]},
+        {"embeds": [{"type": "rich", "description": CONFIRMED}]},
+    ],
+    ids=["forwarded", "title of a card", "text of a card"],
+)
+async def test_what_a_message_passes_on_can_be_checked(
+    server: FakeDiscord, bot: SourcelineBot, extra: dict[str, Any]
+) -> None:
+    """A forwarded message, and the card of a news feed."""
+    message = server.message("", BOB, **extra)
+    data = {
+        "id": "9", "name": "Check against the story", "type": 3, "target_id": message["id"],
+        "resolved": {"messages": {message["id"]: message}},
+    }  # fmt: skip
+    await server.interact(2, data, **in_server())
+    assert (await server.call(ending="/callback")).flags & EPHEMERAL
+    assert "April 28" in (await server.call()).body["content"]
 
 
 async def test_a_message_without_text_cannot_be_checked(server: FakeDiscord, bot: SourcelineBot) -> None:

@@ -39,7 +39,7 @@ async def answer(interaction: Interaction, desk: Desk, story: str, question: str
             extra: dict[str, Any] = {"view": view} if view else {}
             shown = content(exchange.reply, desk.title(story))
             sent = await interaction.followup.send(
-                shown, ephemeral=private, wait=True, allowed_mentions=NOBODY, **extra
+                shown, ephemeral=private, wait=True, allowed_mentions=NOBODY, suppress_embeds=True, **extra
             )
         except BaseException:
             desk.records.drop(record)
@@ -80,14 +80,22 @@ def add_ask(tree: Tree, desk: Desk) -> None:
         return story_choices(desk, typed)
 
 
+def told_by(message: discord.Message) -> str:
+    """What a message says: its own text, that of a message forwarded with it, or that of its first card."""
+    forwarded = [snapshot.content for snapshot in message.message_snapshots]
+    cards = [f"{card.title or ''}\n{card.description or ''}" for card in message.embeds]
+    return next((text.strip() for text in (message.content, *forwarded, *cards) if text.strip()), "")
+
+
 def add_check(tree: Tree, desk: Desk) -> None:
     """Add the message command."""
 
     @tree.context_menu(name="Check against the story")
     @everywhere
     async def check(interaction: Interaction, message: discord.Message) -> None:
-        if not message.content.strip():
+        text = told_by(message)
+        if not text:
             await say(interaction, NOTHING_TO_CHECK)
             return
         choices = await desk.choices(interaction.guild_id, interaction.channel)
-        await answer(interaction, desk, desk.story_name(choices.story), message.content, private=True)
+        await answer(interaction, desk, desk.story_name(choices.story), text, private=True)

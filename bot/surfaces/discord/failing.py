@@ -46,12 +46,13 @@ def is_over(error: BaseException | None) -> bool:
 async def say(
     interaction: Interaction, text: str, *, private: bool = True, view: discord.ui.View | None = None
 ) -> None:
-    """Answer an interaction, first or further; private unless told otherwise; never a ping."""
+    """Answer an interaction, first or further; private unless told otherwise; never a ping or a link's preview."""
     extra: dict[str, Any] = {"view": view} if view else {}
+    extra |= {"ephemeral": private, "allowed_mentions": NOBODY, "suppress_embeds": True}
     if interaction.response.is_done():
-        await interaction.followup.send(text, ephemeral=private, allowed_mentions=NOBODY, **extra)
+        await interaction.followup.send(text, **extra)
     else:
-        await interaction.response.send_message(text, ephemeral=private, allowed_mentions=NOBODY, **extra)
+        await interaction.response.send_message(text, **extra)
 
 
 async def taken(interaction: Interaction, desk: Desk) -> bool:

@@ -194,12 +194,12 @@ class Listener:
         return pace
 
     async def _send(self, message: discord.Message, text: str, view: discord.ui.View | None) -> discord.Message:
-        """Plain in a direct message, a reply (that pings nobody) in a server."""
+        """Plain in a direct message, a reply (that pings nobody) in a server; a link in a line gets no preview."""
         extra: dict[str, Any] = {"view": view} if view else {}
         allowed = _permissions(message)
         if message.guild is not None and (allowed is None or allowed.read_message_history):
             extra |= {"reference": message.to_reference(), "mention_author": False}
-        return await message.channel.send(text, allowed_mentions=NOBODY, **extra)
+        return await message.channel.send(text, allowed_mentions=NOBODY, suppress_embeds=True, **extra)
 
     async def _take_back(self, record: Record) -> None:
         self._desk.records.drop(record)

@@ -24,7 +24,19 @@ from bot.surfaces.discord.manners import (
 )
 from bot.surfaces.discord.sqlite_store import SqliteStore
 from tests.discord.conftest import Clock, connected
-from tests.discord.loopback import ANN, BOB, BOT, CHANNEL, DM, GUILD, MESSAGE_CONTENT, QUIET, FakeDiscord
+from tests.discord.loopback import (
+    ANN,
+    BOB,
+    BOT,
+    CHANNEL,
+    DM,
+    EPHEMERAL,
+    GUILD,
+    MESSAGE_CONTENT,
+    QUIET,
+    FakeDiscord,
+    in_server,
+)
 
 ORDERED = "Who ordered the deployment?"
 CONFIRMED = "When did North Korea confirm the deployment?"
@@ -256,6 +268,25 @@ async def test_a_busy_channel_gets_one_notice(server: FakeDiscord, bot: Sourceli
     clock.now += CHANNEL_SECONDS + 1
     await server.guild_message(f"{ME} hello", BOB)
     assert (await said(server, IN_CHANNEL)).startswith("Hello!")
+
+
+async def test_public_answers_to_commands_count_in_a_channel(
+    server: FakeDiscord, bot: SourcelineBot, clock: Clock
+) -> None:
+    """Who is one too many is told so alone, and the channel's notice is still to come; private answers are free."""
+    await server.enter_guild()
+    for reader in range(CHANNEL_MESSAGES + 1):
+        await server.slash("ask", question="hello", within=in_server({**ANN, "id": str(9000 + reader)}))
+        first = await server.call(ending="/callback")
+        if reader < CHANNEL_MESSAGES:
+            assert first.body["type"] == 5
+            await server.call()
+    assert first.body["data"]["content"] == SLOW_DOWN
+    assert first.flags & EPHEMERAL
+    await server.slash("ask", question="hello", private=True, within=in_server(BOB))
+    assert (await server.call(ending="/callback")).body["type"] == 5
+    await server.guild_message(f"{ME} hello", {**ANN, "id": "9999"})
+    assert await said(server, IN_CHANNEL) == SLOW_DOWN
 
 
 async def test_where_the_bot_may_not_speak_it_does_not_try(server: FakeDiscord, bot: SourcelineBot) -> None:

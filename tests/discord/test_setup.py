@@ -8,6 +8,7 @@ import sqlite3
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,8 @@ from bot.story.library import load_story
 from bot.surfaces.discord.client import SourcelineBot
 from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.library import Library
-from bot.surfaces.discord.moderating import NO_CONTENT, NO_SUCH_STORY, NOT_KEPT, NOT_READ
+from bot.surfaces.discord.moderating import NO_CONTENT, NOT_KEPT, NOT_READ
+from bot.surfaces.discord.places import NO_SUCH_STORY
 from bot.surfaces.discord.preferences import RETRY_S
 from bot.surfaces.discord.sqlite_store import SqliteStore
 from bot.surfaces.discord.store import Choices
@@ -110,6 +112,40 @@ async def test_the_choice_of_stories_is_completed_by_title(
         assert len((await server.call(ending="/callback")).body["data"]["choices"]) == 2
         await server.setup("story", story="no-such")
         assert await told(server) == NO_SUCH_STORY
+
+
+@pytest.mark.parametrize(
+    ("name", "options"), [("ask", {"question": CONFIRMED}), ("facts", {}), ("line", {"number": 1}), ("story", {})]
+)
+async def test_a_story_can_be_named_and_is_never_taken_for_another(
+    server: FakeDiscord, two_stories: Library, clock: Clock, name: str, options: dict[str, Any]
+) -> None:
+    """By its name or its title, in any case; a reader who typed something else is told so."""
+    title = two_stories.responder("arran-ferry").story.title
+    async with connected(server, Desk(two_stories, clock=clock)):
+        for story in ("Arran-Ferry", f" {title.upper()} "):
+            await server.slash(name, story=story, **options)
+            call = await server.call(ending="/callback")
+            body = call.body["data"] if call.body["type"] == 4 else (await server.call()).body
+            assert "April 28" not in body["content"]
+            assert body["content"] != NO_SUCH_STORY
+        await server.slash(name, story="no-such", **options)
+        assert await told(server) == NO_SUCH_STORY
+
+
+async def test_questions_are_completed_from_the_story_that_was_chosen(
+    server: FakeDiscord, two_stories: Library, clock: Clock
+) -> None:
+    """Not from the one that would hold without it."""
+    async with connected(server, Desk(two_stories, clock=clock)):
+        options = [
+            {"name": "story", "type": 3, "value": "arran-ferry"},
+            {"name": "question", "type": 3, "value": "", "focused": True},
+        ]
+        await server.interact(4, {"id": "9", "name": "ask", "type": 1, "options": options})
+        choices = (await server.call(ending="/callback")).body["data"]["choices"]
+        asked = two_stories.responder("arran-ferry").story.table.questions
+        assert [choice["value"] for choice in choices] == list(asked[:25])
 
 
 async def test_where_mentions_are_answered(server: FakeDiscord, bot: SourcelineBot) -> None:

@@ -12,7 +12,7 @@ from bot.surfaces.discord.buttons import buttons
 from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.failing import Interaction, say
 from bot.surfaces.discord.manners import SLOW_DOWN, Pace
-from bot.surfaces.discord.places import Tree, everywhere, story_choices
+from bot.surfaces.discord.places import NO_SUCH_STORY, Tree, everywhere, found_story, story_choices
 from bot.surfaces.discord.records import Record
 from bot.surfaces.discord.render import MAX_CHOICE, NOBODY, content
 
@@ -23,6 +23,8 @@ async def answer(interaction: Interaction, desk: Desk, story: str, question: str
     """Defer at once, work the answer out, and send it; the reply, or None on cooldown."""
     arrived = desk.clock()
     pace = desk.readers.pace(interaction.user.id, arrived)
+    if pace is Pace.GO and interaction.guild_id is not None and not private:  # what a channel sees, it has a pace for
+        pace = desk.channels.pace(interaction.channel_id or 0, arrived, tells=False)
     if pace is not Pace.GO:  # an interaction without any answer looks broken, and only the reader sees this one
         await say(interaction, SLOW_DOWN)
         return None
@@ -63,7 +65,10 @@ def add_ask(tree: Tree, desk: Desk) -> None:
     ) -> None:
         choices = await desk.choices(interaction.guild_id, interaction.channel)
         hidden = private if private is not None else bool(choices.private)
-        name = desk.story_name(story, choices.story)
+        name = found_story(desk, story, choices.story)
+        if name is None:
+            await say(interaction, NO_SUCH_STORY)
+            return
         reply = await answer(interaction, desk, name, question, private=hidden)
         if reply is not None:
             await desk.note(name, question, reply)

@@ -9,7 +9,7 @@ from discord import app_commands
 from bot.surfaces.discord.buttons import facts_page
 from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.failing import Interaction, say
-from bot.surfaces.discord.places import Tree, everywhere, story_choices
+from bot.surfaces.discord.places import NO_SUCH_STORY, Tree, everywhere, found_story, story_choices
 from bot.surfaces.discord.render import escaped, with_neighbours
 
 HELP = (
@@ -36,9 +36,12 @@ FORGOTTEN = "Done: I have forgotten our conversation."
 def add_browsing(tree: Tree, desk: Desk) -> None:
     """Add /facts, /line and /story."""
 
-    async def named(interaction: Interaction, story: str | None) -> str:
+    async def named(interaction: Interaction, story: str | None) -> str | None:
         choices = await desk.choices(interaction.guild_id, interaction.channel)
-        return desk.story_name(story, choices.story)
+        name = found_story(desk, story, choices.story)
+        if name is None:
+            await say(interaction, NO_SUCH_STORY)
+        return name
 
     async def stories(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         del interaction
@@ -54,15 +57,20 @@ def add_browsing(tree: Tree, desk: Desk) -> None:
         page: app_commands.Range[int, 1, 9999] = 1,
         story: str | None = None,
     ) -> None:
-        text, view = facts_page(desk, await named(interaction, story), by, page)
-        await say(interaction, text, view=view)
+        name = await named(interaction, story)
+        if name is not None:
+            text, view = facts_page(desk, name, by, page)
+            await say(interaction, text, view=view)
 
     @tree.command(name="line", description="Show a line of the story with its neighbours")
     @app_commands.describe(number="The line's number", story="Which story")
     @app_commands.autocomplete(story=stories)
     @everywhere
     async def line(interaction: Interaction, number: int, story: str | None = None) -> None:
-        lines = desk.responder(await named(interaction, story)).story.article.lines
+        name = await named(interaction, story)
+        if name is None:
+            return
+        lines = desk.responder(name).story.article.lines
         if not 1 <= number <= len(lines) or not lines[number - 1].strip():
             await say(interaction, f"The story has no text on line {number}: it has lines 1 to {len(lines)}.")
             return
@@ -73,7 +81,9 @@ def add_browsing(tree: Tree, desk: Desk) -> None:
     @app_commands.autocomplete(story=stories)
     @everywhere
     async def about(interaction: Interaction, story: str | None = None) -> None:
-        await say(interaction, _about(desk, await named(interaction, story)))
+        name = await named(interaction, story)
+        if name is not None:
+            await say(interaction, _about(desk, name))
 
 
 def _about(desk: Desk, name: str) -> str:

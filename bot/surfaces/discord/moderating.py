@@ -10,13 +10,12 @@ from discord import app_commands
 from bot.story.draft import shortened
 from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.failing import Interaction, say
-from bot.surfaces.discord.places import Tree, story_choices
+from bot.surfaces.discord.places import NO_SUCH_STORY, Tree, found_story, story_choices
 from bot.surfaces.discord.render import MAX_CONTENT, escaped
 from bot.surfaces.discord.store import WHOLE_SERVER, Choices, Hears, StoreUnavailableError
 
 NOT_KEPT = "The settings cannot be written right now, so nothing was changed. Ask the bot's host to look at its log."
 NOT_READ = "The settings cannot be read right now: the defaults hold until they can."
-NO_SUCH_STORY = "I have no such story: choose one from the list."
 NO_CONTENT = (
     "This bot's host has not switched the reading of all messages on, so I answer mentions and replies only. "
     "Nothing was changed."
@@ -54,10 +53,11 @@ def _add_story(group: app_commands.Group, desk: Desk) -> None:
     @group.command(name="story", description="The story that is asked about when nobody names one")
     @app_commands.describe(story="Which story", channel="Only in this channel")
     async def story_command(interaction: Interaction, story: str, channel: Channel | None = None) -> None:
-        if story not in desk.library.responders:
+        name = found_story(desk, story, None)
+        if name is None:
             await say(interaction, NO_SUCH_STORY)
             return
-        await _change(interaction, desk, channel, story=story)
+        await _change(interaction, desk, channel, story=name)
 
     @story_command.autocomplete("story")
     async def stories(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:

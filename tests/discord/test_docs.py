@@ -47,6 +47,12 @@ def test_the_examples_use_variables_that_exist(name: str) -> None:
     assert set(OURS.findall(text)) <= known
 
 
+def test_the_image_holds_what_several_processes_need() -> None:
+    """The examples set DATABASE_URL, so the image that they run has PostgreSQL's driver."""
+    assert "'.[postgres]'" in (ROOT / "Dockerfile").read_text("utf-8")
+    assert "asyncpg" in (ROOT / "requirements.lock").read_text("utf-8")
+
+
 def test_the_statefulset_s_pods_cover_all_shards() -> None:
     """Replicas times shards a pod is the number of shards; each pod's name gives it its own."""
     text = (ROOT / "deploy" / "kubernetes.yaml").read_text("utf-8")

@@ -22,7 +22,7 @@ from bot.surfaces.discord import logs, preferences
 from bot.surfaces.discord.client import SourcelineBot
 from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.doctor import check_clock, check_store
-from bot.surfaces.discord.health import Health
+from bot.surfaces.discord.health import Health, shards_connected
 from bot.surfaces.discord.library import Library
 from bot.surfaces.discord.metrics import Metrics
 from bot.surfaces.discord.question_log import KEPT_DAYS, QuestionLog
@@ -347,6 +347,17 @@ async def test_only_the_process_with_the_first_shard_publishes(
     async with connected(server, Desk(library, clock=clock), shard_count=4, shard_ids=(2,)):
         assert server.identify["shard"] == [2, 4]
         assert not any(call.path.endswith("/commands") for call in list(server.calls._queue))  # type: ignore[attr-defined]
+
+
+async def test_one_process_serves_several_shards(server: FakeDiscord, library: Library, clock: Clock) -> None:
+    """Each identifies as itself; what arrives at either is answered, and health knows of both."""
+    async with connected(server, Desk(library, clock=clock), shard_count=2) as bot:
+        assert [told["shard"] for told in server.identifies] == [[0, 2], [1, 2]]
+        for shard, channel in enumerate(("3000", "3001")):
+            server.shard = shard
+            await server.dm("hello", channel_id=channel)
+            await server.call(ending=f"/channels/{channel}/messages")
+        assert sorted(shards_connected(bot)) == [0, 1]
 
 
 async def test_message_content_is_asked_for_only_where_the_host_wants_it(

@@ -8,6 +8,7 @@ import sqlite3
 from copy import copy
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -352,6 +353,18 @@ async def test_what_was_read_before_a_change_is_not_taken_for_new(library: Libra
     await preferences.all(1)
     assert store.reading.is_set()
     await preferences.close()
+
+
+async def test_a_store_that_is_held_up_does_not_hold_up_the_end(settings_file: Path) -> None:
+    """Closing leaves what waits behind a lock undone: SIGTERM has five seconds for everything."""
+    store, lock = SqliteStore(settings_file), Event()
+    store._thread.submit(lock.wait)
+    waiting = asyncio.create_task(store.load(1))
+    await asyncio.sleep(0)
+    await store.close()
+    lock.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
 
 
 async def test_a_store_of_a_newer_version_is_left_alone(settings_file: Path, clock: Clock, library: Library) -> None:

@@ -35,7 +35,7 @@ async def answer(interaction: Interaction, desk: Desk, story: str, question: str
         try:
             exchange = await desk.answer(story, record.text)
             record.turn = exchange.turn
-            if desk.records.holds(record):
+            if not record.forgotten:
                 desk.conversations.remember(record.key, exchange.turn, desk.clock())
             view = buttons(story, exchange.reply, record.asker)
             extra: dict[str, Any] = {"view": view} if view else {}

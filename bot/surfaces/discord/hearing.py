@@ -154,7 +154,7 @@ class Listener:
         if record.gone or not (heard.addressed or worth_interrupting(exchange.reply)):
             return
         record.turn = exchange.turn
-        if desk.records.holds(record):
+        if not record.forgotten:
             desk.conversations.remember(record.key, exchange.turn, desk.clock())
         view = buttons(story, exchange.reply, record.asker)
         answer = await self._send(heard.message, content(exchange.reply, desk.title(story)), view)

@@ -14,7 +14,10 @@ MAX_RECORDS, MAX_AGE_S = 2000, 900.0
 
 @dataclass
 class Record:
-    """A question waiting, in hand or answered; `gone` where it was deleted before its answer was sent."""
+    """A question waiting, in hand or answered; `gone` where it was deleted before its answer was sent.
+
+    `forgotten` where its reader wants nothing kept: it may be in hand then.
+    """
 
     question: int
     asker: int
@@ -26,6 +29,7 @@ class Record:
     turn: Turn | None = None
     answer: discord.Message | None = None
     gone: bool = False
+    forgotten: bool = False
 
     @property
     def key(self) -> str:
@@ -68,12 +72,8 @@ class Records:
     def answered(self, record: Record, answer: discord.Message) -> None:
         """Keep which message answers a question."""
         record.answer = answer
-        if self.holds(record):
+        if record.question in self._by_question:
             self._by_answer[answer.id] = record
-
-    def holds(self, record: Record) -> bool:
-        """Whether a question is still kept: its reader may have been forgotten meanwhile."""
-        return self._by_question.get(record.question) is record
 
     def of_question(self, question: int, now: float) -> Record | None:
         """The record of a question, by the number of its message."""
@@ -86,11 +86,12 @@ class Records:
     def forget(self, asker: int) -> None:
         """Forget every question of a reader."""
         for record in [record for record in self._by_question.values() if record.asker == asker]:
+            record.forgotten = True
             self._drop(record)
 
     def drop(self, record: Record) -> None:
         """Forget one question."""
-        if self.holds(record):
+        if record.question in self._by_question:
             self._drop(record)
 
     @staticmethod

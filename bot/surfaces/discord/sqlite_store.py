@@ -13,6 +13,7 @@ from typing import TypeVar
 from bot.surfaces.discord.store import SCHEMA_VERSION, Choices, StoreUnavailableError, hears_of
 
 BUSY_TIMEOUT_S = 1.0  # a reader waits for a lock no longer; SIGTERM's five seconds stay whole
+CLOSE_TIMEOUT_S = 0.5
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sourceline_schema (version INTEGER NOT NULL);
@@ -63,9 +64,11 @@ class SqliteStore:
         return set(await self._run(lambda db: [row[0] for row in db.execute("SELECT DISTINCT server FROM choices")]))
 
     async def close(self) -> None:
-        """Close the file."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
-        self._thread.shutdown(wait=False)
+        """Close the file, unless what is in hand holds it too long: then the end of the process closes it."""
+        closing = asyncio.get_running_loop().run_in_executor(self._thread, self._disconnect)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(closing, CLOSE_TIMEOUT_S)
+        self._thread.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._transaction, work)

@@ -26,7 +26,9 @@ APP = {
     "id": "1000", "name": "Sourceline", "description": "", "icon": None, "bot_public": True, "flags": 0,
     "bot_require_code_grant": False, "owner": ANN, "verify_key": "", "interactions_endpoint_url": None,
 }  # fmt: skip
-GUILD, CHANNEL, QUIET, DM = "7000", "7100", "7200", "3000"
+GUILD, CHANNEL, QUIET, THREAD, DM = "7000", "7100", "7200", "7300", "3000"
+CATEGORY = "7900"
+IN_THREADS = 1 << 38
 MAY_SPEAK = 1024 + 2048 + 65536  # view the channel, send messages, read the history
 MESSAGE_CONTENT = 1 << 15
 EPHEMERAL, SUPPRESS_EMBEDS = 64, 4
@@ -165,7 +167,15 @@ class FakeDiscord:
         }  # fmt: skip
         silent = [{"id": number, "type": 0, "allow": "0", "deny": str(2048)}]
         channels = [
-            {"id": CHANNEL, "type": 0, "name": "news", "position": 0, "permission_overwrites": []},
+            {"id": CATEGORY, "type": 4, "name": "daily", "position": 0, "permission_overwrites": []},
+            {
+                "id": CHANNEL,
+                "type": 0,
+                "name": "news",
+                "position": 0,
+                "permission_overwrites": [],
+                "parent_id": CATEGORY,
+            },
             {"id": QUIET, "type": 0, "name": "rules", "position": 1, "permission_overwrites": silent},
         ]
         me = {"user": BOT, "roles": [], "joined_at": "2026-01-01T00:00:00+00:00", "deaf": False, "mute": False}
@@ -382,6 +392,23 @@ def in_group(author: dict[str, Any] = ANN) -> dict[str, Any]:
     return {
         "user": author, "context": 2, "channel_id": "3500", "authorizing_integration_owners": {"1": author["id"]},
         "channel": {"id": "3500", "type": 3, "recipients": [BOB], "owner_id": author["id"], "name": None, "icon": None},
+    }  # fmt: skip
+
+
+def in_thread(author: dict[str, Any] = ANN) -> dict[str, Any]:
+    """An interaction's context in a thread of a server where only the reader has the app: its channel is not known."""
+    within = in_server(author, channel=THREAD, installed=False)
+    return {**within, "channel": thread(author)}
+
+
+def thread(author: dict[str, Any] = ANN) -> dict[str, Any]:
+    """A thread in the channel where the bot may speak."""
+    return {
+        "id": THREAD, "type": 11, "name": "a thread", "guild_id": GUILD, "parent_id": CHANNEL, "owner_id": author["id"],
+        "member_count": 1, "message_count": 1, "rate_limit_per_user": 0, "permissions": "0",
+        "thread_metadata": {
+            "archived": False, "auto_archive_duration": 60, "archive_timestamp": "2026-11-01T00:00:00+00:00",
+        },
     }  # fmt: skip
 
 

@@ -8,7 +8,18 @@ import pytest
 
 from bot.surfaces.discord.asking import NOTHING_TO_CHECK
 from bot.surfaces.discord.client import SourcelineBot
-from tests.discord.loopback import ANN, BOB, BOT, EPHEMERAL, SUPPRESS_EMBEDS, FakeDiscord, in_group, in_pair, in_server
+from tests.discord.loopback import (
+    ANN,
+    BOB,
+    BOT,
+    EPHEMERAL,
+    SUPPRESS_EMBEDS,
+    FakeDiscord,
+    in_group,
+    in_pair,
+    in_server,
+    in_thread,
+)
 
 CONFIRMED = "When did North Korea confirm the deployment?"
 FORWARDED = {
@@ -20,6 +31,7 @@ PLACES: dict[str, dict[str, Any]] = {
     "server": in_server(),
     "group": in_group(),
     "two people": in_pair(),
+    "thread": in_thread(),
     "user install": in_server(installed=False),
 }
 

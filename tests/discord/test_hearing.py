@@ -34,8 +34,10 @@ from tests.discord.loopback import (
     GUILD,
     MESSAGE_CONTENT,
     QUIET,
+    THREAD,
     FakeDiscord,
     in_server,
+    thread,
 )
 
 ORDERED = "Who ordered the deployment?"
@@ -296,6 +298,22 @@ async def test_where_the_bot_may_not_speak_it_does_not_try(server: FakeDiscord, 
     await server.guild_message(f"{ME} hello")
     await said(server, IN_CHANNEL)
     assert server.calls.empty()
+
+
+async def test_a_thread_needs_a_permission_of_its_own(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """Without it a mention in a thread meets silence, though the channel may be written in."""
+    await server.enter_guild()
+    await server.push("THREAD_CREATE", thread())
+    await server.guild_message(f"{ME} hello", channel_id=THREAD)
+    await server.guild_message(f"{ME} {CONFIRMED}")
+    assert "April 28" in await said(server, IN_CHANNEL)
+
+
+async def test_what_is_written_in_an_unknown_thread_is_answered(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """The bot came too late to know the thread: it tries."""
+    await server.enter_guild()
+    await server.guild_message(f"{ME} hello", channel_id=THREAD)
+    assert (await said(server, f"/channels/{THREAD}/messages")).startswith("Hello!")
 
 
 async def test_a_refused_channel_is_left_alone_for_a_while(

@@ -25,7 +25,21 @@ from bot.surfaces.discord.preferences import RETRY_S
 from bot.surfaces.discord.sqlite_store import SqliteStore
 from bot.surfaces.discord.store import Choices
 from tests.discord.conftest import Clock, connected
-from tests.discord.loopback import BOB, BOT, CHANNEL, EPHEMERAL, GUILD, QUIET, FakeDiscord, in_server
+from tests.discord.loopback import (
+    BOB,
+    BOT,
+    CATEGORY,
+    CHANNEL,
+    EPHEMERAL,
+    GUILD,
+    IN_THREADS,
+    MAY_SPEAK,
+    QUIET,
+    THREAD,
+    FakeDiscord,
+    in_server,
+    thread,
+)
 
 CONFIRMED = "When did North Korea confirm the deployment?"
 ME = f"<@{BOT['id']}>"
@@ -159,6 +173,23 @@ async def test_where_mentions_are_answered(server: FakeDiscord, bot: SourcelineB
     assert "I answer mentions" in await told(server)
     await server.guild_message(f"{ME} {CONFIRMED}")
     assert "April 28" in (await server.call(ending=IN_CHANNEL)).body["content"]
+
+
+@pytest.mark.parametrize("place", [CHANNEL, CATEGORY], ids=["channel", "category"])
+async def test_a_thread_goes_by_its_channel_and_a_channel_by_its_category(
+    server: FakeDiscord, bot: SourcelineBot, place: str
+) -> None:
+    """What is chosen for the wider place holds in the thread, until something is chosen for the thread itself."""
+    await server.enter_guild(permissions=MAY_SPEAK + IN_THREADS)
+    await server.push("THREAD_CREATE", thread())
+    await server.setup("answers", to="nothing", channel=place)
+    await told(server)
+    await server.guild_message(f"{ME} hello", channel_id=THREAD)
+    await server.setup("answers", to="mentions", channel=THREAD)
+    await told(server)
+    await server.guild_message(f"{ME} {CONFIRMED}", channel_id=THREAD)
+    assert "April 28" in (await server.call(ending=f"/channels/{THREAD}/messages")).body["content"]
+    assert server.calls.empty()
 
 
 async def test_every_question_needs_the_host(server: FakeDiscord, bot: SourcelineBot) -> None:

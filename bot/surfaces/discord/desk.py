@@ -8,9 +8,12 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
+
+import discord
 
 from bot.answering.conversation import Conversations, Turn
 from bot.answering.reply import Reply
@@ -94,8 +97,7 @@ class Desk:
 
     async def choices(self, server: int | None, channel: object) -> Choices:
         """What moderators chose for a channel: a thread takes its channel's choices, a channel its category's."""
-        places = [getattr(channel, name, None) for name in ("id", "parent_id", "category_id")]
-        return await self.preferences.of(server, [place for place in places if place])
+        return await self.preferences.of(server, _places(channel))
 
     def take(self) -> bool:
         """Take the task that runs in hand until it ends, so that closing waits for it; False where it is too much."""
@@ -152,3 +154,11 @@ class Desk:
 
     async def _think(self, work: Callable[..., Exchange], *arguments: object) -> Exchange:
         return await asyncio.get_running_loop().run_in_executor(self._thinker, partial(work, *arguments))
+
+
+def _places(channel: object) -> list[int]:
+    """The numbers of a channel, of the channel that a thread is in, and of their category, as far as they are known."""
+    places = [getattr(channel, "id", None), getattr(channel, "parent_id", None)]
+    with suppress(discord.ClientException):  # a thread whose channel is not known, as where only the reader has the app
+        places.append(getattr(channel, "category_id", None))
+    return [place for place in places if place]

@@ -300,6 +300,13 @@ async def test_where_the_bot_may_not_speak_it_does_not_try(server: FakeDiscord, 
     assert server.calls.empty()
 
 
+async def test_a_message_of_an_unknown_server_is_no_direct_message(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """It is addressed to nobody, and stays unanswered."""
+    await server.guild_message("hello", mentions=[dict(BOB)])
+    await server.dm(CONFIRMED)
+    assert "April 28" in (await server.call(ending="/messages")).body["content"]
+
+
 async def test_a_thread_needs_a_permission_of_its_own(server: FakeDiscord, bot: SourcelineBot) -> None:
     """Without it a mention in a thread meets silence, though the channel may be written in."""
     await server.enter_guild()

@@ -61,6 +61,8 @@ class Listener:
         """Answer a direct message, a mention, a reply to the bot, or a question where every question is answered."""
         if message.author.bot or message.webhook_id or message.type not in _HEARD or message.mention_everyone:
             return
+        if message.guild is None and not isinstance(message.channel, discord.DMChannel):
+            return  # of a server that is not known yet: no direct message
         addressed = message.guild is None or me in message.mentions or _replied_to(message, me) is not None
         if not (addressed or self._desk.message_content) or not self._desk.take():
             return

@@ -9,6 +9,7 @@ import pytest
 
 from bot.answering.conversation import Turn
 from bot.answering.responder import Exchange
+from bot.surfaces.discord.buttons import short
 from bot.surfaces.discord.client import SourcelineBot
 from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.hearing import UNREADABLE, looks_like_question
@@ -270,6 +271,36 @@ async def test_a_busy_channel_gets_one_notice(server: FakeDiscord, bot: Sourceli
     clock.now += CHANNEL_SECONDS + 1
     await server.guild_message(f"{ME} hello", BOB)
     assert (await said(server, IN_CHANNEL)).startswith("Hello!")
+
+
+async def test_beyond_the_cooldown_commands_and_buttons_get_one_private_line(
+    server: FakeDiscord, bot: SourcelineBot, clock: Clock
+) -> None:
+    """An interaction without any answer looks broken; what only has to be looked up is free."""
+    for _ in range(READER_MESSAGES):
+        await server.slash("ask", question="hello", within=in_server())
+        await server.call(ending="/callback")
+        await server.call()
+    fact = short(bot.desk.responder().story.table.facts[4].id)
+    story = short(bot.desk.library.default)
+    other, context = f"sl:other:{story}:{fact}:{ANN['id']}", f"sl:line:{story}:{fact}"
+    message = server.message(CONFIRMED, BOB)
+    check = {
+        "id": "9", "name": "Check against the story", "type": 3, "target_id": message["id"],
+        "resolved": {"messages": {message["id"]: message}},
+    }  # fmt: skip
+    await server.slash("ask", question="hello", within=in_server())
+    await server.interact(2, check, **in_server())
+    await server.press(other, [{"type": 1, "components": [{"type": 2, "style": 2, "label": "x", "custom_id": other}]}])
+    for _ in range(3):
+        told = await server.call(ending="/callback")
+        assert (told.body["data"]["content"], told.flags & EPHEMERAL) == (SLOW_DOWN, EPHEMERAL)
+    row = [{"type": 1, "components": [{"type": 2, "style": 2, "label": "x", "custom_id": context}]}]
+    await server.press(context, row)
+    assert "Line " in (await server.call(ending="/callback")).body["data"]["content"]
+    clock.now += READER_SECONDS + 1
+    await server.slash("ask", question="hello", within=in_server())
+    assert (await server.call(ending="/callback")).body["type"] == 5
 
 
 async def test_public_answers_to_commands_count_in_a_channel(

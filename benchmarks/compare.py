@@ -62,7 +62,7 @@ def peers(story: Story, models: Models) -> dict[str, Scorer]:
         "rapidfuzz token_set_ratio": fuzzy(fuzz.token_set_ratio),
         "thefuzz token_set_ratio": lambda message: [thefuzz.token_set_ratio(message, text) for text in texts],
         "BM25 on stems": lambda message: bm25.get_scores(words_of(message)).tolist(),
-        "MiniLM cosine": lambda message: (means @ models.encoder.encode(message).mean).tolist(),
+        "cosine of our encoder": lambda message: (means @ models.encoder.encode(message).mean).tolist(),
     }
 
 

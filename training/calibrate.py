@@ -13,6 +13,7 @@ import functools
 import hashlib
 import json
 import pickle
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -28,7 +29,7 @@ from bot.answering.gate import Gate, Gates
 from bot.answering.matcher import Matcher, Models
 from bot.answering.passages import Passage
 from bot.answering.reader import UNREAD, Reader
-from bot.answering.responder import OFF_TOPIC_UNKNOWN
+from bot.answering.responder import OFF_TOPIC_RANK, OFF_TOPIC_READS, OFF_TOPIC_UNKNOWN
 from bot.answering.text import clean, words
 from bot.story.library import Story, load_story
 from training.examples import Row, is_held_out, read_json_rows, read_table
@@ -38,12 +39,12 @@ STEPS, STEP = 30, 0.7  # of Newton's method; damped, it comes to rest after twen
 RIDGE = 1.0  # of standardised weights: hundreds of rows determine a dozen weights well, this tames twins
 DRAFTED = ("rank", "lead", "reads", "span", "unknown", "type_misfit", "corrects", "echo")
 REVIEWED = SIGNAL_NAMES
-# Thresholds. Right and refused together are at their best over a wide range (Youden's index, 1950, changes by .05 from
-# .3 to .6); its lower half answers more, and a reader who is refused what the story says does not come back.
-ANSWER = {"drafted": 0.28, "reviewed": 0.33}
+# Thresholds. The sum of right and refused is at its best, to .01, from .40 to .50 for drafts and from .45 to .60 with a
+# table; the lower end of that range answers more, and a reader who is refused what the story says does not come back.
+ANSWER = {"drafted": 0.40, "reviewed": 0.45}
 STRANGER = "stranger"  # readers ask a bot about anything; rows about the article itself do not show it
 STRANGERS = 20  # a story: a third as many as it has rows
-UNKNOWN = SIGNAL_NAMES.index("unknown")
+RANK, READS, UNKNOWN = map(SIGNAL_NAMES.index, ("rank", "reads", "unknown"))
 OVERLAP_RIGHT = 0.4  # an answer with this F1 to the marked span holds its key in all but a few rows
 
 
@@ -173,6 +174,15 @@ def figures(scored: Sequence[tuple[Judged, float, bool]], threshold: float) -> d
     }
 
 
+def taken_for_off_topic(rows: Sequence[Judged]) -> str:
+    """How many messages of each kind the rule for off-topic ones takes for such."""
+    found: dict[str, list[bool]] = defaultdict(list)
+    for row in rows:
+        strange = row.signals[0, UNKNOWN] >= OFF_TOPIC_UNKNOWN and row.signals[:, RANK].max() < OFF_TOPIC_RANK
+        found[row.kind].append(bool(strange and row.signals[:, READS].max() < OFF_TOPIC_READS))
+    return ", ".join(f"{kind} {sum(taken)} of {len(taken)}" for kind, taken in sorted(found.items()))
+
+
 def report(name: str, rows: Sequence[Judged], names: tuple[str, ...]) -> dict[str, object]:
     scored = cross_validated(rows, names)
     due = np.array([p for row, p, _ in scored if row.kind == "answerable"])
@@ -186,6 +196,7 @@ def report(name: str, rows: Sequence[Judged], names: tuple[str, ...]) -> dict[st
     fitted = fit(rows, names)
     picked = [ok for row, _, ok in scored if row.kind == "answerable"]
     able = [bool(row.right.any()) for row, _, _ in scored if row.kind == "answerable"]
+    print(f"  taken for off topic: {taken_for_off_topic(rows)}")
     print(f"  right candidate among them {sum(able) / len(able):.3f}, chosen {sum(picked) / len(picked):.3f}")
     return {
         "choice": {n: round(float(w), 4) for n, w in zip(names, fitted.chooses, strict=True)},

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import random
-import re
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
+import torch
+from tokenizers import Tokenizer
+
+from bot.answering.text import STOP_WORDS
 from bot.story.table import AnswerType, Fact, Gap
 
 ANSWERS, CONTRADICTS, SILENT = 0, 1, 2
 SAME_FACT_SHARED = 0.5  # F1 of the words: "on April 28" and "April 28" are one answer
+STOP_WEIGHT = 0.05  # as in the bot
 HELD_OUT_SHARE = 3  # one article in three never enters training, chosen by a hash of its name
 
 
@@ -26,7 +33,7 @@ HELD_OUT_SHARE = 3  # one article in three never enters training, chosen by a ha
 class Row:
     """A reader's message about an article; `line` counts from 1, 0 where the article has no line for it.
 
-    `fact` names the fact of a written table that it asks for: two facts may share words of a line.
+    `fact` names the fact or known gap of a written table that it asks for: two facts may share words of a line.
     """
 
     story: str
@@ -98,7 +105,7 @@ def read_table_rows(path: Path) -> list[Row]:
     """The questions of a written table as rows."""
     facts, gaps = read_table(path)
     asked = [Row(path.stem, q, "answerable", fact.line, fact.answer, fact.id) for fact in facts for q in fact.questions]
-    return asked + [Row(path.stem, q, "unanswerable", 0, "") for gap in gaps for q in gap.questions]
+    return asked + [Row(path.stem, q, "unanswerable", 0, "", gap.id) for gap in gaps for q in gap.questions]
 
 
 def with_typos(message: str, rng: random.Random) -> str:
@@ -127,31 +134,6 @@ def roughened(message: str, rng: random.Random) -> str:
     return message
 
 
-def row_examples(row: Row, lines: list[str], ranked: list[int], negatives: int) -> list[Example]:
-    """The pairs that one row yields: the passage with the span, and the closest passages without an answer.
-
-    `ranked` are indices (from 0) into `lines`, closest first.
-    """
-    examples = []
-    if row.kind in ("answerable", "false_premise"):
-        passage = lines[row.line - 1]
-        start = passage.find(row.span)
-        if start >= 0 and row.span:
-            label = ANSWERS if row.kind == "answerable" else CONTRADICTS
-            examples.append(Example(row.message, passage, label, start, start + len(row.span)))
-    others = [i for i in ranked if i != row.line - 1 and not (row.span and row.span in lines[i])]
-    wanted = negatives if row.kind == "answerable" else 1 if row.kind == "off_topic" else negatives + 1
-    if row.kind == "false_premise":
-        wanted = 1
-    examples += [Example(row.message, lines[i], SILENT) for i in others[:wanted]]
-    return examples
-
-
-def told(question: str, answer: str) -> str:
-    """A fact as a passage: a question it answers, then its answer. The bot reads facts in this form."""
-    return f"{question} {answer}"
-
-
 def same_fact(one: Row, other: Row) -> bool:
     """Whether two rows are answered by the same fact, or else by the same words of the same line."""
     if one.fact and other.fact:
@@ -162,60 +144,117 @@ def same_fact(one: Row, other: Row) -> bool:
     return 2 * len(left & right) / (len(left) + len(right)) >= SAME_FACT_SHARED
 
 
-def fact_examples(row: Row, others: list[Row], negatives: int) -> list[Example]:
-    """The pairs of a row with facts made of the story's other answerable rows; `others` stand closest first."""
-    examples = []
-    same = [other for other in others if same_fact(row, other)]
-    label = ANSWERS if row.kind == "answerable" else CONTRADICTS
-    # One close phrasing and one far: the far ones are what late interaction alone does not find.
-    for other in {same[0], same[-1]} if same and row.kind in ("answerable", "false_premise") else ():
-        passage = told(other.message, other.span)
-        examples.append(Example(row.message, passage, label, len(passage) - len(other.span), len(passage)))
-    apart = [
-        o for o in others if not same_fact(row, o) and not (row.span and row.line == o.line and row.span in o.span)
+@dataclass(frozen=True)
+class Story:
+    """An article as it is trained on: its lines that hold words with their `numbers` (from 1), and rows about it.
+
+    `extra` are pairs that belong to it and are no rows.
+    """
+
+    name: str
+    lines: tuple[str, ...]
+    numbers: tuple[int, ...]
+    rows: tuple[Row, ...]
+    extra: tuple[Example, ...] = ()
+
+    @classmethod
+    def of(cls, article: Path, rows: Iterable[Row]) -> Story:
+        """The story of an article's file."""
+        held = [(n, text) for n, text in enumerate(article.read_text("utf8").split("\n"), 1) if text.strip()]
+        return cls(article.stem, tuple(text for _, text in held), tuple(n for n, _ in held), tuple(rows))
+
+    def weights(self, tokenizer: Tokenizer) -> torch.Tensor:
+        """Inverse document frequency of all tokens over the story's lines; stop words and marks count little."""
+        counts: Counter[int] = Counter()
+        for encoding in tokenizer.encode_batch(list(self.lines)):
+            counts.update(set(encoding.ids))
+        weights = plain_weights(tokenizer) * math.log(1 + len(self.lines))
+        for token, count in counts.items():
+            if weights[token] > STOP_WEIGHT * math.log(1 + len(self.lines)):
+                weights[token] = math.log(1 + len(self.lines) / (1 + count))
+        return torch.where(plain_weights(tokenizer) < 1, STOP_WEIGHT, weights)
+
+
+@lru_cache(maxsize=1)
+def _plain(vocabulary: tuple[tuple[str, int], ...]) -> torch.Tensor:
+    weights = torch.ones(len(vocabulary))
+    for piece, token in vocabulary:
+        bare = piece.removeprefix("##")
+        if not bare.isalnum() or (bare == piece and piece in STOP_WORDS):
+            weights[token] = STOP_WEIGHT
+    return weights
+
+
+_PLAIN: dict[int, torch.Tensor] = {}
+
+
+def plain_weights(tokenizer: Tokenizer) -> torch.Tensor:
+    """One for every token that may tell one text from another, little for stop words and marks."""
+    if id(tokenizer) not in _PLAIN:
+        _PLAIN[id(tokenizer)] = _plain(tuple(tokenizer.get_vocab().items()))
+    return _PLAIN[id(tokenizer)]
+
+
+def training_stories(data: Path, own: list[Path]) -> list[Story]:
+    """Every story that is not held out, with all its rows."""
+    rows: dict[Path, list[Row]] = defaultdict(list)
+    for folder in ("rows", "rows2"):
+        for path in sorted((data / folder).glob("*.jsonl")):
+            rows[data / "stories" / f"{path.stem}.txt"] += read_json_rows(path)
+    for folder in own:
+        for path in sorted([*folder.glob("*.rows"), *folder.glob("*.facts")]):
+            beside = path.with_suffix(".txt")
+            article = beside if beside.exists() else data / "stories" / beside.name
+            rows[article] += read_piped_rows(path) if path.suffix == ".rows" else read_table_rows(path)
+    ours = {article for article in rows if article.parent != data / "stories"}
+    return [
+        Story.of(article, found) for article, found in rows.items() if article in ours or not is_held_out(article.stem)
     ]
-    wanted = negatives if examples else negatives - 1 if row.kind == "unanswerable" else 1
-    examples += [Example(row.message, told(o.message, o.span), SILENT) for o in apart[: max(1, wanted)]]
-    return examples
 
 
-def qamr_examples(folder: Path, positives: int, seed: int) -> list[Example]:
-    """Pairs from Question-Answer Meaning Representations (Michael et al., NAACL 2018), sentences of Wikipedia/news.
+def held_out_stories(data: Path) -> list[Story]:
+    """The stories that never enter training, with the rows of `rows` and `rows2`."""
+    names = sorted(path.stem for path in (data / "rows").glob("*.jsonl") if is_held_out(path.stem))
+    return [
+        Story.of(
+            data / "stories" / f"{name}.txt",
+            [row for folder in ("rows", "rows2") for row in read_json_rows(data / folder / f"{name}.jsonl")],
+        )
+        for name in names
+    ]
 
-    Silent pairs are made in two ways: the answer cut out of its sentence, and a sentence that shares words.
+
+SENTENCES = 24  # of one or two documents, in a story made of them
+
+
+def qamr_stories(folder: Path, questions: int, seed: int) -> list[Story]:
+    """Stories of sentences from Wikipedia and Wikinews with the questions of Question-Answer Meaning Representations.
+
+    Michael et al., NAACL 2018. A question whose answer is cut out of its sentence is a silent pair.
     """
     rng = random.Random(seed)
     sentences = dict(line.split("\t", 1) for line in (folder / "wiki-sentences.tsv").read_text("utf8").splitlines())
-    tokens = {key: text.split(" ") for key, text in sentences.items()}
-    by_word: dict[str, list[str]] = defaultdict(list)
-    for key, words in tokens.items():
-        for word in set(words):
-            if len(word) > 5:
-                by_word[word.lower()].append(key)
-    seen: set[tuple[str, str]] = set()
-    found = []
+    asked: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
     for name in ("dev.tsv", "test.tsv"):
         for line in (folder / name).read_text("utf8").splitlines():
             fields = line.split("\t")
             key, question, answer = fields[0], fields[5], [int(i) for i in fields[6].split()]
-            if key in tokens and answer and (key, question) not in seen:
-                seen.add((key, question))
-                found.append((key, question, min(answer), max(answer) + 1))
-    rng.shuffle(found)
-    examples = []
-    for key, question, first, last in found[:positives]:
-        words = tokens[key]
-        passage = " ".join(words)
-        start = len(" ".join(words[:first])) + (1 if first else 0)
-        end = len(" ".join(words[:last]))
-        message = roughened(question, rng)
-        examples.append(Example(message, passage, ANSWERS, start, end))
-        draw = rng.random()
-        if draw < 0.25:
-            examples.append(Example(message, " ".join(words[:first] + words[last:]), SILENT))
-        elif draw < 0.65:
-            shared = [k for w in re.findall(r"\w+", question.lower()) for k in by_word.get(w, [])[:20] if k != key]
-            if shared:
-                examples.append(Example(message, " ".join(tokens[rng.choice(shared)]), SILENT))
-    rng.shuffle(examples)
-    return examples
+            if key in sentences and answer:
+                asked[key].setdefault(question, (min(answer), max(answer) + 1))
+    keys = sorted(asked)  # documents stand together: their other sentences are what is hard to tell apart
+    share = questions / sum(map(len, asked.values()))
+    stories = []
+    for at in range(0, len(keys), SENTENCES):
+        group = keys[at : at + SENTENCES]
+        rows, extra = [], []
+        for number, key in enumerate(group, 1):
+            words = sentences[key].split(" ")
+            for question, (first, last) in asked[key].items():
+                if rng.random() >= share:
+                    continue
+                rows.append(Row(f"qamr-{at}", question, "answerable", number, " ".join(words[first:last])))
+                if rng.random() < 0.3:
+                    extra.append(Example(question, " ".join(words[:first] + words[last:]), SILENT))
+        lines = tuple(sentences[key] for key in group)
+        stories.append(Story(f"qamr-{at}", lines, tuple(range(1, len(lines) + 1)), tuple(rows), tuple(extra)))
+    return [story for story in stories if story.rows]

@@ -1,7 +1,6 @@
-"""Export the encoder and the reader as int8 ONNX files with their tokenizer.
+"""Export the model as two ONNX files with four-bit weights, and its tokenizer.
 
-python -m training.export encoder --base MINILM --weights encoder.pt -o bot/models
-python -m training.export reader --base MINILM --weights reader.pt -o bot/models
+python -m training.export --base MPNET --weights model.pt -o bot/models
 """
 
 from __future__ import annotations
@@ -11,73 +10,109 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import onnx
 import torch
-from onnxruntime.quantization import QuantType, quantize_dynamic
-from onnxruntime.quantization.shape_inference import quant_pre_process
+from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQuantConfig, MatMulNBitsQuantizer
 from torch import nn
-from transformers import BertModel
+from torch.nn import functional
 
-from training.model import Reader
+from training.model import BLOCK, FIRST_POSITION, LOWER, MAX_POSITIONS, Model, bucket_of
 
-OPSET = 17
+OPSET = 20
+ACTIVATIONS = 4  # ONNX Runtime's accuracy level for eight-bit activations, a scale a block of each token's own
+
+
+class Distances(nn.Module):
+    """The attention bias of a text, looked up by distance instead of worked out in every run."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        far = torch.arange(-MAX_POSITIONS, MAX_POSITIONS + 1)
+        self.table = nn.Parameter(model.relative(bucket_of(far)).T.contiguous())  # [heads, distances]
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Bias [heads, tokens, tokens] for a text of as many tokens as `tokens` has."""
+        at = torch.arange(tokens.shape[1])
+        return self.table[:, at[None, :] - at[:, None] + MAX_POSITIONS]
 
 
 class Encoder(nn.Module):
-    """The base model, or its weights trained for ranking, with the last hidden state as the only output."""
+    """The lower half: a text's states, and its vectors for ranking."""
 
-    def __init__(self, base: Path, weights: Path | None) -> None:
+    def __init__(self, model: Model) -> None:
         super().__init__()
-        self.bert = BertModel.from_pretrained(base, add_pooling_layer=False, attn_implementation="eager")
-        if weights:
-            self.bert.load_state_dict(torch.load(weights, weights_only=True))
+        self.model, self.distances = model, Distances(model)
 
-    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
-        """Token states, [batch, tokens, 384]."""
-        states: torch.Tensor = self.bert(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
-        return states
+    def forward(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """States [1, tokens, 768], unit token vectors [1, tokens, 128], unit text vector [1, 256] of one text."""
+        model = self.model
+        at = torch.arange(ids.shape[1]) + FIRST_POSITION
+        hidden = model.normed(model.word(ids) + model.position(at))
+        bias = self.distances(ids)[None]
+        for layer in model.layers[:LOWER]:
+            hidden = layer(hidden, bias)
+        tokens = functional.normalize(model.token_head(hidden), dim=-1)
+        return hidden, tokens, functional.normalize(model.text_head(hidden.mean(1)), dim=-1)
 
 
-def export(model: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], target: Path) -> None:
-    """Trace, simplify, quantise.
+class Reader(nn.Module):
+    """The upper half: a message and a passage together, from the states of each."""
 
-    Weights have seven bits (`reduce_range`): with eight, processors without VNNI saturate and give other numbers.
-    """
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model, self.distances = model, Distances(model)
+
+    def forward(self, message: torch.Tensor, passage: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Class logits [1, 3]; start and end logits [1, passage tokens]."""
+        model = self.model
+        first, second = message.shape[1], passage.shape[1]
+        down, up = (side[:, None, None] for side in model.across)
+        top = torch.cat([self.distances(message), down.expand(-1, first, second)], dim=2)
+        bottom = torch.cat([up.expand(-1, second, first), self.distances(passage)], dim=2)
+        bias = torch.cat([top, bottom], dim=1)[None]
+        hidden = torch.cat([message + model.side[0], passage + model.side[1]], dim=1)
+        for layer in model.layers[LOWER:]:
+            hidden = layer(hidden, bias)
+        start, end = model.span(hidden[:, first:]).unbind(-1)
+        return model.judged(hidden[:, 0], hidden[:, first:], start, end), start, end
+
+
+def export(module: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], target: Path) -> None:
+    """Trace, then round all large matrices to four bits as in training: layers and word vectors."""
     with tempfile.TemporaryDirectory() as folder:
-        traced, simple = Path(folder) / "traced.onnx", Path(folder) / "simple.onnx"
-        axes = {name: {0: "batch", 1: "tokens"} for name in [*inputs, *outputs] if name != "verdict"}
-        if "verdict" in outputs:
-            axes["verdict"] = {0: "batch"}
+        traced = Path(folder) / "traced.onnx"
+        axes = {name: {1: f"{name}_tokens"} for name in inputs}
+        axes |= {name: {1: "tokens"} for name in outputs if name not in ("verdict", "mean")}
         torch.onnx.export(
-            model.eval(),
-            tuple(inputs.values()),
-            str(traced),
-            input_names=list(inputs),
-            output_names=outputs,
-            dynamic_axes=axes,
-            opset_version=OPSET,
-            dynamo=False,
-        )
-        quant_pre_process(str(traced), str(simple), skip_symbolic_shape=True)
-        quantize_dynamic(str(simple), str(target), weight_type=QuantType.QInt8, per_channel=True, reduce_range=True)
+            module.eval(), tuple(inputs.values()), str(traced), input_names=list(inputs), output_names=outputs,
+            dynamic_axes=axes, opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
+        graph = onnx.load(str(traced))
+    small = {init.name for init in graph.graph.initializer if init.dims and init.dims[0] < 512}
+    gathers = [node.name for node in graph.graph.node if node.op_type == "Gather" and set(node.input) & small]
+    settings = DefaultWeightOnlyQuantConfig(
+        block_size=BLOCK, is_symmetric=True, accuracy_level=ACTIVATIONS,
+        op_types_to_quantize=("MatMul", "Gather"), quant_axes=(("MatMul", 0), ("Gather", 1)),
+    )  # fmt: skip
+    heads = [node.name for node in graph.graph.node if node.op_type == "MatMul" and "layers" not in node.name]
+    quantizer = MatMulNBitsQuantizer(graph, algo_config=settings, nodes_to_exclude=gathers + heads)
+    quantizer.process()
+    quantizer.model.save_model_to_file(str(target))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", choices=("encoder", "reader"))
     parser.add_argument("--base", type=Path, required=True)
-    parser.add_argument("--weights", type=Path)
+    parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
-    inputs = {"input_ids": torch.full((2, 16), 2000), "attention_mask": torch.ones(2, 16, dtype=torch.long)}
-    if options.model == "encoder":
-        export(Encoder(options.base, options.weights), inputs, ["states"], options.output / "encoder.int8.onnx")
-    else:
-        reader = Reader(options.base)
-        reader.bert.set_attn_implementation("eager")
-        reader.load_state_dict(torch.load(options.weights, weights_only=True))
-        inputs["token_type_ids"] = torch.zeros(2, 16, dtype=torch.long)
-        export(reader, inputs, ["verdict", "start", "end"], options.output / "reader.int8.onnx")
+    model = Model(options.base)
+    model.load_state_dict(torch.load(options.weights, weights_only=True))
+    ids, states = torch.full((1, 16), 2000), torch.zeros(1, 16, 768)
+    export(Encoder(model), {"ids": ids}, ["states", "tokens", "mean"], options.output / "encoder.int4.onnx")
+    inputs = {"message": states, "passage": states[:, :11]}
+    export(Reader(model), inputs, ["verdict", "start", "end"], options.output / "reader.int4.onnx")
     shutil.copy(options.base / "tokenizer.json", options.output / "tokenizer.json")
 
 

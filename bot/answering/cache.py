@@ -9,6 +9,7 @@ import tempfile
 import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from bot.answering.encoder import Encoder, Encoding
 
 MOST_THREADS = 4  # a story is encoded once; a small machine keeps some cores for what it does beside
-_FORMAT = "2"  # rises when the arrays of a cache file change
+_FORMAT = "3"  # rises when the arrays of a cache file change
 
 
 def default_cache_folder() -> Path:
@@ -38,15 +39,15 @@ def _key(encoder: Encoder, texts: Sequence[str]) -> str:
 def _read(path: Path, count: int) -> list[Encoding] | None:
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            ids, states, means, lengths = file["ids"], file["states"], file["means"], file["lengths"]
+            ids, tokens, means = file["ids"], file["tokens"], file["means"]
+            states, bounds = file["states"], file["bounds"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
-    if len(lengths) != count or len(means) != count or lengths.sum() != len(ids) or len(ids) != len(states):
+    if bounds.shape != (count + 1, 2) or len(means) != count or tuple(bounds[-1]) != (len(tokens), len(states)):
         return None
-    stops = np.cumsum(lengths)
     return [
-        Encoding(ids[stop - size : stop], states[stop - size : stop].astype(np.float32), means[i])
-        for i, (size, stop) in enumerate(zip(lengths, stops, strict=True))
+        Encoding(ids[first:last], tokens[first:last].astype(np.float32), means[i], states[begin:end])
+        for i, ((first, begin), (last, end)) in enumerate(pairwise(bounds.tolist()))
     ]
 
 
@@ -60,9 +61,10 @@ def _write(path: Path, encodings: Sequence[Encoding]) -> None:
                 np.savez(
                     file,
                     ids=np.concatenate([e.ids for e in encodings]),
-                    states=np.concatenate([e.states for e in encodings]).astype(np.float16),
+                    tokens=np.concatenate([e.tokens for e in encodings]).astype(np.float16),
                     means=np.stack([e.mean for e in encodings]),
-                    lengths=np.array([len(e.ids) for e in encodings]),
+                    states=np.concatenate([e.states for e in encodings]),
+                    bounds=np.cumsum([(0, 0), *((len(e.ids), len(e.states)) for e in encodings)], axis=0),
                 )
             Path(name).replace(path)
         except OSError:
@@ -78,11 +80,7 @@ def encode_all(encoder: Encoder, texts: Sequence[str], folder: Path | None) -> l
     if cached is not None:
         return cached
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
-        # Half precision here too, so that the first run and a cached one give the same scores.
-        encodings = [
-            Encoding(e.ids, e.states.astype(np.float16).astype(np.float32), e.mean)
-            for e in pool.map(encoder.encode, texts)
-        ]
+        encodings = list(pool.map(encoder.encode, texts))
     if path:
         _write(path, encodings)
     return encodings

@@ -18,13 +18,13 @@ class Signals:
     lead         that rank less the best rank of another line
     reads        the reader's log-odds that the passage answers or corrects
     corrects     the reader's log-odds of "contradicts" against "answers"
-    span         the reader's log-odds of its best span over no span, in tens
+    span         the logarithm of the span's probability among all spans of the passage, in tens
     unknown      share of the message's content words that the story holds in no form
     type_misfit  1 where the answer cannot be of the kind asked for
     akin         1 where the fact gives the very kind of answer that is asked for
     question     best similarity of the message with one of the fact's questions
     gap_lead     that similarity less the best one of a known gap, beyond what is usual in the table
-    fact_reads   the reader's log-odds that the fact, its closest question and answer read as a passage, answers
+    same         the reader's log-odds that what answers the fact's closest question answers the message
     overlap      share of words in common (F1) between the fact's answer and the reader's span
     echo         share of the answer's content words that the message holds itself
     """
@@ -39,7 +39,7 @@ class Signals:
     akin: float = 0.0
     question: float = 0.0
     gap_lead: float = 0.0
-    fact_reads: float = 0.0
+    same: float = 0.0
     overlap: float = 0.0
     echo: float = 0.0
 

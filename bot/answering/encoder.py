@@ -1,6 +1,8 @@
-"""The encoder: texts to token vectors, by all-MiniLM-L6-v2 as an int8 ONNX file.
+"""The encoder: texts to states for the reader and to vectors for ranking.
 
-Reimers and Gurevych, Sentence-BERT (EMNLP 2019); Wang et al., MiniLM (NeurIPS 2020).
+The lower nine layers of all-mpnet-base-v2, trained further, as an ONNX file with four-bit weights. Song et al., MPNet
+(NeurIPS 2020); Reimers and Gurevych, Sentence-BERT (EMNLP 2019); Cao et al., DeFormer (ACL 2020): what a story holds is
+encoded once, by itself, and the layers above read it together with each message.
 """
 
 from __future__ import annotations
@@ -18,14 +20,14 @@ from tokenizers import Tokenizer
 from bot.errors import ModelError
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
-DIMENSIONS = 384
-MAX_TOKENS = 160  # a sentence of a hundred words; the model was trained on 256 at most
+TEXT_DIMENSIONS = 256
+MAX_TOKENS = 160  # as in training; a paragraph of a hundred words
 
 Floats = NDArray[np.float32]
 
 
 def load_tokenizer(folder: Path = MODELS) -> Tokenizer:
-    """The WordPiece tokenizer that both models share, without padding. Raises ModelError."""
+    """The model's WordPiece tokenizer, without padding. Raises ModelError."""
     path = folder / "tokenizer.json"
     if not path.is_file():
         raise ModelError(f"The model file {path} is missing: install the package again.")
@@ -54,25 +56,23 @@ def load_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
 
 @dataclass(frozen=True)
 class Encoding:
-    """A text's tokens: `ids` [tokens], `states` [tokens, 384] of unit length, `mean` [384] of unit length."""
+    """A text as the models see it.
+
+    `ids` [tokens] and unit `tokens` [tokens, 128] for late interaction, both without the two marker tokens; unit `mean`
+    [256]; `states` [tokens + 2, 768], half precision, for the reader.
+    """
 
     ids: NDArray[np.int64]
-    states: Floats
+    tokens: Floats
     mean: Floats
-
-
-def unit(vectors: Floats) -> Floats:
-    """Vectors scaled to length one along the last axis; a zero vector stays zero."""
-    norms = np.linalg.norm(vectors, axis=-1, keepdims=True).astype(np.float32)
-    scaled: Floats = vectors / np.maximum(norms, 1e-9)
-    return scaled
+    states: NDArray[np.float16]
 
 
 class Encoder:
-    """One text at a time: the quantised activations are scaled by batch, so a batch would change a text's vectors."""
+    """One text at a time, so that a text's vectors do not depend on what is encoded beside it."""
 
     def __init__(self, folder: Path = MODELS, threads: int = 1) -> None:
-        self._path = folder / "encoder.int8.onnx"
+        self._path = folder / "encoder.int4.onnx"
         self._session = load_session(self._path, threads)
         self.tokenizer = load_tokenizer(folder)
         self.tokenizer.enable_truncation(MAX_TOKENS)
@@ -83,11 +83,17 @@ class Encoder:
         with self._path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
 
+    def offsets(self, text: str) -> tuple[tuple[int, int], ...]:
+        """Where each token of a text stands in it, the two marker tokens at (0, 0)."""
+        return tuple(self.tokenizer.encode(text).offsets)
+
     def encode(self, text: str) -> Encoding:
-        """The encoding of a text, without the two marker tokens (an empty text keeps them)."""
-        encoded = self.tokenizer.encode(text)
-        ids = np.array([encoded.ids], dtype=np.int64)
-        (states,) = self._session.run(["states"], {"input_ids": ids, "attention_mask": np.ones_like(ids)})
-        mean = unit(states[0].mean(axis=0))
+        """The encoding of a text (an empty one keeps its two marker tokens for ranking).
+
+        Half precision throughout, so that an encoding from the cache gives the same scores.
+        """
+        ids = np.array([self.tokenizer.encode(text).ids], dtype=np.int64)
+        states, tokens, mean = self._session.run(["states", "tokens", "mean"], {"ids": ids})
         inner = slice(1, -1) if ids.shape[1] > 2 else slice(None)
-        return Encoding(ids[0][inner], unit(states[0][inner]), mean)
+        halved = tokens[0][inner].astype(np.float16).astype(np.float32)
+        return Encoding(ids[0][inner], halved, mean[0], states[0].astype(np.float16))

@@ -13,6 +13,7 @@ from bot.answering.cache import encode_all
 from bot.answering.encoder import Encoder, Encoding, Floats
 from bot.answering.interaction import GroupIndex, TextIndex, TokenWeights
 from bot.answering.passages import passages_of
+from bot.answering.reader import ReadPassage
 from bot.story.library import Story
 from bot.story.table import Fact, Gap
 
@@ -26,10 +27,10 @@ GAPS_COMPARED = 12
 
 @dataclass(frozen=True)
 class Near:
-    """A fact, the question of it that comes closest to a message, and how close (about 0..1)."""
+    """A fact, the question of it that comes closest to a message (encoded), and how close (about 0..1)."""
 
     fact: Fact
-    question: str
+    question: Encoding
     score: float
 
 
@@ -37,10 +38,12 @@ class Near:
 class Ranking:
     """A message compared with a story.
 
-    `ranks` holds a score a passage, `order` the passages' indices, best first, `sentences` a score a sentence, `facts`
-    the facts by their closest question (none for a draft), `gap` the closest known gap with its similarity.
+    `message` is encoded as it stands, `ranks` holds a score a passage, `order` the passages' indices, best first,
+    `sentences` a score a sentence, `facts` the facts by their closest question (none for a draft), `gap` the closest
+    known gap with its similarity.
     """
 
+    message: Encoding
     ranks: tuple[float, ...]
     order: tuple[int, ...]
     facts: tuple[Near, ...]
@@ -74,10 +77,14 @@ class StoryIndex:
         encodings = encode_all(encoder, [text for group in texts for text in group], cache)
         bounds = np.cumsum([0, *map(len, texts)])
         groups = [encodings[first:last] for first, last in pairwise(bounds)]
+        self.read_passages = [
+            ReadPassage(encoding, encoder.offsets(passage.text))
+            for encoding, passage in zip(groups[0], self.passages, strict=True)
+        ]
         self._passage_index, self._sentence_index = map(TextIndex, groups[:2])
         asked = groups[2:]
         self._fact_index, self._gap_index = GroupIndex(asked[: len(self._facts)]), GroupIndex(asked[len(self._facts) :])
-        self._questions = [question for fact in self._facts for question in fact.questions]
+        self._questions = [question for group in asked[: len(self._facts)] for question in group]
         self.usual_lead = usual_lead(self._fact_index, self._gap_index)
         self._weights = TokenWeights(groups[1], {number: piece for piece, number in english.items()})
         self._inside = [
@@ -87,14 +94,16 @@ class StoryIndex:
 
     def rank(self, message: str, before: str = "") -> Ranking:
         """The ranking for a normalised message; `before` is the earlier question that it leans on, if it does."""
-        encoding = self._encoder.encode(f"{before} {message}".strip())
+        alone = self._encoder.encode(message)
+        encoding = self._encoder.encode(f"{before} {message}") if before else alone
         weights = self._weights(encoding)
         if before:
-            weights[: -len(self._encoder.encode(message).ids)] *= BEFORE_WEIGHT
+            weights[: -len(alone.ids)] *= BEFORE_WEIGHT
         sentences = self._sentence_index.scores(encoding, weights)
         ranks = self._passage_ranks(self._passage_index.scores(encoding, weights), sentences)
         gaps = self._gap_index.closest(encoding, weights, GAPS_COMPARED)
         return Ranking(
+            message=alone,
             ranks=ranks,
             order=tuple(sorted(range(len(ranks)), key=lambda i: (-ranks[i], i))),
             sentences=sentences,

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from bot.answering.encoder import DIMENSIONS, Encoding, Floats
+from bot.answering.encoder import TEXT_DIMENSIONS, Encoding, Floats
 from bot.answering.text import STOP_WORDS
 
 STOP_WEIGHT = 0.05  # a stop word or a mark breaks ties, it does not carry a match
@@ -45,16 +45,16 @@ class TextIndex:
 
     def __init__(self, encodings: Sequence[Encoding]) -> None:
         self._size = len(encodings)
-        self._means = np.zeros((0, DIMENSIONS), dtype=np.float32)
+        self._means = np.zeros((0, TEXT_DIMENSIONS), dtype=np.float32)
         if not encodings:
             return
-        self._states = np.concatenate([e.states for e in encodings])
+        self._tokens = np.concatenate([e.tokens for e in encodings])
         self._starts = np.concatenate([[0], np.cumsum([len(e.ids) for e in encodings])[:-1]]).astype(np.intp)
         self._means = np.stack([e.mean for e in encodings])
 
     @property
     def means(self) -> Floats:
-        """The texts' means. Shape [texts, 384]."""
+        """The texts' means. Shape [texts, 256]."""
         return self._means
 
     def cosines(self, message: Encoding) -> Floats:
@@ -68,9 +68,9 @@ class TextIndex:
         if not texts:
             return np.zeros(0, dtype=np.float32)
         begin = self._starts[texts[0]]
-        end = self._starts[texts[-1] + 1] if texts[-1] + 1 < self._size else len(self._states)
+        end = self._starts[texts[-1] + 1] if texts[-1] + 1 < self._size else len(self._tokens)
         starts = self._starts[texts[0] : texts[-1] + 1] - begin
-        similar = np.maximum.reduceat(self._states[begin:end] @ message.states.T, starts, axis=0)
+        similar = np.maximum.reduceat(self._tokens[begin:end] @ message.tokens.T, starts, axis=0)
         interaction = similar @ (weights / weights.sum())
         mixed: Floats = (2 * interaction + self._means[texts[0] : texts[-1] + 1] @ message.mean) / 3
         return mixed
@@ -94,7 +94,7 @@ class GroupIndex:
 
     @property
     def means(self) -> Floats:
-        """The texts' means, group after group. Shape [texts, 384]."""
+        """The texts' means, group after group. Shape [texts, 256]."""
         return self._index.means
 
     def kinship(self) -> Floats:

@@ -1,6 +1,6 @@
 """The reader: does this passage answer the message, contradict it, or say nothing, and with which words?
 
-A cross-encoder over (message, passage) with a class and a span, in the manner of BERT for SQuAD 2
+The upper three layers of the model over the states of both, with a class and a span in the manner of BERT for SQuAD 2
 (Devlin et al., 2019); training and figures are in training/README.md.
 """
 
@@ -11,17 +11,23 @@ from pathlib import Path
 
 import numpy as np
 
-from bot.answering.encoder import MODELS, Floats, load_session, load_tokenizer
+from bot.answering.encoder import MODELS, Encoding, Floats, load_session
 
-MAX_PAIR_TOKENS = 176  # as in training
-MAX_MESSAGE_WORDS = 48  # as in training
 MAX_SPAN_TOKENS = 48  # longer than any answer that a reader wants; bounds the search for the best span
 SPANS = 24  # the best few spans differ by a word at either end; the next other one is among so many
 
 
 @dataclass(frozen=True)
+class ReadPassage:
+    """A passage, encoded, and where its tokens stand in its text."""
+
+    encoding: Encoding
+    offsets: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
 class Span:
-    """Characters `start` to `end` of a passage; `score` is the log-odds of this span over no span."""
+    """Characters `start` to `end` of a passage; `score` is the logarithm of its probability among all spans."""
 
     start: int
     end: int
@@ -56,32 +62,46 @@ class Reader:
     """Reads one pair at a time, so that a passage's reading does not depend on what is read beside it."""
 
     def __init__(self, folder: Path = MODELS, threads: int = 1) -> None:
-        self._session = load_session(folder / "reader.int8.onnx", threads)
-        self._tokenizer = load_tokenizer(folder)
-        self._tokenizer.enable_truncation(MAX_PAIR_TOKENS, strategy="only_second")
+        self._session = load_session(folder / "reader.int4.onnx", threads)
 
-    def read(self, message: str, passage: str) -> Reading:
+    def read(self, message: Encoding, passage: ReadPassage) -> Reading:
         """The reading of a passage for a message; the span is never empty where the passage has a word."""
-        encoded = self._tokenizer.encode(" ".join(message.split()[:MAX_MESSAGE_WORDS]), passage)
+        verdict, start, end = self._run(message, passage.encoding)
+        return Reading(*verdict, _spans(start, end, passage.offsets))
+
+    def same(self, message: Encoding, question: Encoding) -> float:
+        """Probability, 0..1, that what answers a question of the table answers the message, or puts it right."""
+        (answers, contradicts, _), _, _ = self._run(message, question)
+        return answers + contradicts
+
+    def _run(self, message: Encoding, passage: Encoding) -> tuple[tuple[float, float, float], Floats, Floats]:
         inputs = {
-            "input_ids": np.array([encoded.ids], dtype=np.int64),
-            "attention_mask": np.array([encoded.attention_mask], dtype=np.int64),
-            "token_type_ids": np.array([encoded.type_ids], dtype=np.int64),
+            "message": message.states[None].astype(np.float32),
+            "passage": passage.states[None].astype(np.float32),
         }
         verdict, start, end = self._session.run(["verdict", "start", "end"], inputs)
         answers, contradicts, silent = (float(p) for p in _softmax(verdict[0]))
-        inside = [i for i, segment in enumerate(encoded.sequence_ids) if segment == 1]
-        if not inside:
-            return Reading(answers, contradicts, silent, (Span(0, 0, -20.0),))
-        first, last = inside[0], inside[-1] + 1
-        pairs = start[0, first:last, None] + end[0, None, first:last]
-        allowed = np.triu(np.ones_like(pairs)) - np.triu(np.ones_like(pairs), MAX_SPAN_TOKENS)
-        scores = np.where(allowed > 0, pairs, -np.inf).ravel() - start[0, 0] - end[0, 0]
-        best = np.argsort(-scores, kind="stable")[:SPANS]
-        spans = tuple(
-            Span(encoded.offsets[first + begin][0], encoded.offsets[first + stop][1], float(scores[at]))
-            for at in best
-            for begin, stop in [divmod(int(at), pairs.shape[1])]
-            if np.isfinite(scores[at])
-        )
-        return Reading(answers, contradicts, silent, spans)
+        return (answers, contradicts, silent), start[0], end[0]
+
+
+def _log_softmax(logits: Floats) -> Floats:
+    shifted = logits - logits.max()
+    found: Floats = shifted - np.log(np.exp(shifted).sum())
+    return found
+
+
+def _spans(start: Floats, end: Floats, offsets: tuple[tuple[int, int], ...]) -> tuple[Span, ...]:
+    """The best spans of a passage's words, best first, from logits of all its tokens."""
+    if len(offsets) <= 2:
+        return (Span(0, 0, -20.0),)
+    starts, ends = _log_softmax(start[1:-1]), _log_softmax(end[1:-1])  # without the two marker tokens
+    pairs = starts[:, None] + ends[None, :]
+    allowed = np.triu(np.ones_like(pairs)) - np.triu(np.ones_like(pairs), MAX_SPAN_TOKENS)
+    scores = np.where(allowed > 0, pairs, -np.inf).ravel()
+    best = np.argsort(-scores, kind="stable")[:SPANS]
+    return tuple(
+        Span(offsets[1 + first][0], offsets[1 + last][1], float(scores[at]))
+        for at in best
+        for first, last in [divmod(int(at), len(ends))]
+        if np.isfinite(scores[at])
+    )

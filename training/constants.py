@@ -53,6 +53,7 @@ def main() -> None:
         index = StoryIndex(story, encoder, None, english)
         vocabulary = Vocabulary([p.text for p in index.passages], story.table, english)
         found["usual lead"].append(index.usual_lead)
+        found["another wording of a question"] += index.kinship.tolist()
         strange = [
             row
             for name in names
@@ -66,6 +67,11 @@ def main() -> None:
             scores = [near.score for near in ranking.facts]
             if vocabulary.unknown_share(message) >= OFF_TOPIC_UNKNOWN:
                 found[f"strange words: best line, {row.kind}"].append(max(ranking.ranks))
+            on_line = [
+                rank for rank, passage in zip(ranking.ranks, index.passages, strict=True) if passage.line == row.line
+            ]
+            if row.kind == "answerable" and on_line:
+                found["right line behind the closest by"].append(max(ranking.ranks) - max(on_line))
             right = [i for i, near in enumerate(ranking.facts) if answers(row, near.fact)]
             if row.kind == "answerable" and any(answers(row, fact) for fact in story.table.facts):
                 found[f"right fact not among {FACTS_COMPARED}"].append(float(not right))

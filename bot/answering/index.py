@@ -18,7 +18,7 @@ from bot.story.library import Story
 from bot.story.table import Fact, Gap
 
 BEFORE_WEIGHT = 0.1  # what a follow-up says itself counts more than what it leans on; at 1 it gets the old answer again
-USUAL_KINSHIP = 0.59  # cosine of two wordings of one question, the median of seven tables: for a table with single ones
+USUAL_KINSHIP = 0.75  # cosine of two wordings of one question, the median of ten tables: for a table with single ones
 # Facts and gaps whose questions are compared word by word. Of the four closest facts of each of 160 messages about the
 # seed story, five in 640 lie further back by their cosine, and none of the closest.
 FACTS_COMPARED = 32
@@ -52,12 +52,11 @@ class Ranking:
     sentences: Floats
 
 
-def usual_lead(facts: GroupIndex, gaps: GroupIndex) -> float:
+def usual_lead(facts: GroupIndex, gaps: GroupIndex, kinship: Floats) -> float:
     """By how much a table's questions lie closer to another one of their fact than to a known gap: the median cosine.
 
     The richer a table is in gaps, the closer one lies to any message; a lead is worth what it is beyond the usual.
     """
-    kinship = facts.kinship()
     near_gap = (facts.means @ gaps.means.T).max(axis=1) if len(gaps.means) and len(facts.means) else np.zeros(1)
     return float((np.median(kinship) if len(kinship) else USUAL_KINSHIP) - np.median(near_gap))
 
@@ -85,7 +84,8 @@ class StoryIndex:
         asked = groups[2:]
         self._fact_index, self._gap_index = GroupIndex(asked[: len(self._facts)]), GroupIndex(asked[len(self._facts) :])
         self._questions = [question for group in asked[: len(self._facts)] for question in group]
-        self.usual_lead = usual_lead(self._fact_index, self._gap_index)
+        self.kinship = self._fact_index.kinship()
+        self.usual_lead = usual_lead(self._fact_index, self._gap_index, self.kinship)
         self._weights = TokenWeights(groups[1], {number: piece for piece, number in english.items()})
         self._inside = [
             [j for j, s in enumerate(self.sentences) if s.line == p.line and p.start <= s.start < p.start + len(p.text)]

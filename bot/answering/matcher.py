@@ -19,8 +19,7 @@ from bot.story.library import Story
 from bot.story.table import AnswerType, Fact, Gap
 
 DRAFT_PASSAGES_READ = 3  # among so many closest lines the right one is in 96 of 100 held-out messages
-# Lines that rank further behind the closest one are not read.
-NEAR_RANK = 0.08
+NEAR_RANK = 0.08  # lines that rank further behind the closest one are not read; 95 of 100 right ones lie within .051
 TABLE_PASSAGES_READ = 1  # with a table, the line that the nearest fact stands on; a second one changed no figure
 GIST_PASSAGES_READ = 4  # what a story is about stands at its beginning
 FACTS_READ = 3  # facts whose questions come closest; in 95 of 100 held-out messages the right one is among two

@@ -13,19 +13,18 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import cast
 
 import torch
 from tokenizers import Tokenizer
 
-from bot.answering.text import STOP_WORDS
+from bot.answering.interaction import STOP_WEIGHT, is_filler
 from bot.story.table import AnswerType, Fact, Gap
 
 ANSWERS, CONTRADICTS, SILENT = 0, 1, 2
 SAME_FACT_SHARED = 0.5  # F1 of the words: "on April 28" and "April 28" are one answer
-STOP_WEIGHT = 0.05  # as in the bot
 HELD_OUT_SHARE = 3  # one article in three never enters training, chosen by a hash of its name
 
 
@@ -168,31 +167,17 @@ class Story:
         counts: Counter[int] = Counter()
         for encoding in tokenizer.encode_batch(list(self.lines)):
             counts.update(set(encoding.ids))
-        weights = plain_weights(tokenizer) * math.log(1 + len(self.lines))
+        weights = torch.full((tokenizer.get_vocab_size(),), math.log(1 + len(self.lines)))
         for token, count in counts.items():
-            if weights[token] > STOP_WEIGHT * math.log(1 + len(self.lines)):
-                weights[token] = math.log(1 + len(self.lines) / (1 + count))
-        return torch.where(plain_weights(tokenizer) < 1, STOP_WEIGHT, weights)
+            weights[token] = math.log(1 + len(self.lines) / (1 + count))
+        weights[fillers(tokenizer)] = STOP_WEIGHT
+        return weights
 
 
-@lru_cache(maxsize=1)
-def _plain(vocabulary: tuple[tuple[str, int], ...]) -> torch.Tensor:
-    weights = torch.ones(len(vocabulary))
-    for piece, token in vocabulary:
-        bare = piece.removeprefix("##")
-        if not bare.isalnum() or (bare == piece and piece in STOP_WORDS):
-            weights[token] = STOP_WEIGHT
-    return weights
-
-
-_PLAIN: dict[int, torch.Tensor] = {}
-
-
-def plain_weights(tokenizer: Tokenizer) -> torch.Tensor:
-    """One for every token that may tell one text from another, little for stop words and marks."""
-    if id(tokenizer) not in _PLAIN:
-        _PLAIN[id(tokenizer)] = _plain(tuple(tokenizer.get_vocab().items()))
-    return _PLAIN[id(tokenizer)]
+@cache
+def fillers(tokenizer: Tokenizer) -> list[int]:
+    """The tokens that tell no text from another."""
+    return [token for piece, token in tokenizer.get_vocab().items() if is_filler(piece)]
 
 
 def training_stories(data: Path, own: list[Path]) -> list[Story]:

@@ -52,7 +52,6 @@ PAIRS = 24  # read at once; pairs of similar length stand together
 LONG_MESSAGE = 20  # tokens; four in five messages are shorter
 READING_COUNTS = 2.0  # beside ranking: it decides what is answered
 SHARPNESS = 18.0  # scores lie within 0.3 to 0.9: at this factor the softmax can be sure
-STOP_WEIGHT = 0.05  # as in the bot
 ROUNDED_EVERY = 8  # steps: in so few, hardly a weight crosses the border between two of its sixteen values
 PADDED_GROUPS = 3  # texts of similar length are encoded together: half of the padding is saved
 MESSAGE_WORDS, PASSAGE_TOKENS = 48, 160  # as in the bot; 99 % of the rows and of the passages are shorter

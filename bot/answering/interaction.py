@@ -18,6 +18,12 @@ from bot.answering.text import STOP_WORDS
 STOP_WEIGHT = 0.05  # a stop word or a mark breaks ties, it does not carry a match
 
 
+def is_filler(piece: str) -> bool:
+    """Whether a word piece is a stop word or a mark."""
+    bare = piece.removeprefix("##")
+    return not bare.isalnum() or (bare == piece and piece in STOP_WORDS)
+
+
 class TokenWeights:
     """Inverse document frequency of a story's tokens: ln(1 + N / (1 + n)) over its N sentences."""
 
@@ -33,9 +39,7 @@ class TokenWeights:
         return np.array([self._weight(token) for token in encoding.ids.tolist()], dtype=np.float32)
 
     def _weight(self, token: int) -> float:
-        piece = self._vocabulary.get(token, "")
-        bare = piece.removeprefix("##")
-        if not bare.isalnum() or (bare == piece and piece in STOP_WORDS):
+        if is_filler(self._vocabulary.get(token, "")):
             return STOP_WEIGHT
         return float(np.log(1 + self._total / (1 + self._counts.get(token, 0))))
 

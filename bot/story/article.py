@@ -82,16 +82,12 @@ class _Paragraphs(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.paragraphs: list[str] = []
-        self.title = ""
         self._open: list[str] | None = None
         self._skipping = 0
-        self._in_title = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the parser's signature
         if tag in self._SKIPPED:
             self._skipping += 1
-        elif tag == "title":
-            self._in_title = True
         elif tag in self._BLOCKS:
             self._close()
             self._open = []
@@ -101,15 +97,11 @@ class _Paragraphs(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in self._SKIPPED:
             self._skipping = max(0, self._skipping - 1)
-        elif tag == "title":
-            self._in_title = False
         elif tag in self._BLOCKS:
             self._close()
 
     def handle_data(self, data: str) -> None:
-        if self._in_title:
-            self.title += data
-        elif self._open is not None and not self._skipping:
+        if self._open is not None and not self._skipping:
             self._open.append(data)
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import tomlkit
@@ -12,7 +12,7 @@ from tomlkit.items import AoT, Table
 
 from bot.errors import UsageError
 from bot.story.article import Article, read_article
-from bot.story.draft import draft_facts, draft_table
+from bot.story.draft import draft_facts, draft_table, unused
 from bot.story.table import Fact
 
 _HEADER = "Drafted from the article; read every row, mend it, and set its status to reviewed."
@@ -101,9 +101,11 @@ def build(article_path: Path, table_path: Path | None = None) -> BuildReport:
     added = []
     for fact in draft_facts(article):
         quoted = any(line == fact.line and (quote in fact.quote or fact.quote in quote) for line, quote in quotes)
-        if not quoted and fact.id not in known:
-            rows.append(_fact_row(fact))
-            added.append(fact.id)
+        if not quoted:
+            fact_id = unused(fact.id, known)
+            known.add(fact_id)
+            rows.append(_fact_row(replace(fact, id=fact_id)))
+            added.append(fact_id)
     document["story"]["sha256"] = article.sha256
     try:
         _replace(target, tomlkit.dumps(document))

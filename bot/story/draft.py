@@ -7,7 +7,8 @@ row of its own whose question is the sentence with the answer left out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
+from itertools import chain, count
 from types import MappingProxyType
 
 from bot.story.article import Article, Sentence
@@ -95,20 +96,32 @@ def _facts_of(sentence: Sentence) -> Iterator[Fact]:
             )
 
 
+def unused(fact_id: str, ids: Container[str]) -> str:
+    """The id, numbered where it is taken."""
+    numbered = chain([fact_id], (f"{fact_id}-{number}" for number in count(2)))
+    return next(one for one in numbered if one not in ids)
+
+
+def _key(question: str) -> str:
+    return question.casefold().rstrip("?!. ")
+
+
 def draft_facts(article: Article) -> tuple[Fact, ...]:
     """Drafted rows of all sentences, in reading order, with unique ids and questions."""
     facts, ids, questions = [], set[str](), set[str]()
     for sentence in article.sentences:
         for fact in _facts_of(sentence):
-            key = fact.questions[0].casefold().rstrip("?!. ")
+            question, key = fact.questions[0], _key(fact.questions[0])
+            if key in questions:  # two sentences that begin alike
+                place = f" (line {fact.line})"
+                question = shortened(question, MAX_QUESTION - len(place)) + place
+                key = _key(question)
             if key in questions:
                 continue
-            number, fact_id = 2, fact.id
-            while fact_id in ids:
-                fact_id, number = f"{fact.id}-{number}", number + 1
+            fact_id = unused(fact.id, ids)
             ids.add(fact_id)
             questions.add(key)
-            facts.append(Fact(fact_id, fact.asks, fact.answer, fact.line, fact.quote, fact.questions))
+            facts.append(Fact(fact_id, fact.asks, fact.answer, fact.line, fact.quote, (question,)))
     return tuple(facts)
 
 

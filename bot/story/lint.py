@@ -178,8 +178,8 @@ class _Lint:
     def _line(self, row: str, number: int) -> Iterator[Fault]:
         if not 1 <= number <= len(self._article.lines):
             yield Fault(self._file, row, f"line {number} is not in the article: it has {len(self._article.lines)}.")
-        elif not self._article.line(number).strip():
-            yield Fault(self._file, row, f"line {number} of the article is blank: name the line that says it.")
+        elif not re.search(r"\w", self._article.line(number)):
+            yield Fault(self._file, row, f"line {number} of the article has no words: name the line that says it.")
 
     def _fact(self, row: str, raw: Mapping[str, Any]) -> Iterator[Fault]:
         faults = list(self._line(row, raw["line"]))

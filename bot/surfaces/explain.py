@@ -12,7 +12,7 @@ _SHOWN = 4
 def _step_lines(step: Step) -> list[str]:
     lines = [
         f"understood  {step.understood}",
-        f"asks for    {asked(step.understood) or 'not told'}",
+        f"asks for    {asked(step.match.message) or 'not told'}",
         f"closest gap {step.match.gap.id if step.match.gap else 'none'} ({step.match.gap_score:.2f})",
     ]
     for candidate, probability in step.probabilities[:_SHOWN]:

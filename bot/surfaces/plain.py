@@ -42,6 +42,11 @@ def opening(reply: Answer) -> str:
     return f"The story says: {reply.answer}" if reply.corrects else reply.answer
 
 
+def refusal(reply: NotInStory) -> str:
+    """The sentence that says so, with the line that comes closest where an editor named one."""
+    return f"{reply.says} (line {reply.line})" if reply.line else reply.says
+
+
 def _quoted(source: Source) -> str:
     return f"> {source.text}\n— line {source.line}, {source.story}"
 
@@ -58,12 +63,13 @@ def plain_text(reply: Reply) -> str:
     """The whole reply: answer first, then the quoted line; or what else there is to say."""
     match reply:
         case Answer():
-            body = "\n".join([opening(reply), *map(_quoted, reply.sources), *reply.unanswered])
+            note = (DRAFT_NOTE,) if reply.drafted else ()
+            body = "\n".join([opening(reply), *map(_quoted, reply.sources), *note, *reply.unanswered])
             return _with_list(body, reply.suggestions, "The same line also answers:")
         case DidYouMean():
             return f"Did you mean:\n{_listed(reply.suggestions)}"
         case NotInStory():
-            return _with_list(reply.says, reply.suggestions, "What it does say something about:")
+            return _with_list(refusal(reply), reply.suggestions, "What it does say something about:")
         case OffTopic():
             head = "That is not what this story is about."
             return _with_list(head, reply.suggestions, "You could ask:")

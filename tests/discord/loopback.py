@@ -93,7 +93,6 @@ class FakeDiscord:
         self.heartbeat_ms = 41250
         self.acknowledges = True
         self.refuse_identify: int | None = None
-        self.invalid_sessions = 0
         self._ids, self._sequence = itertools.count(5000), itertools.count(1)
         self._backlog: deque[tuple[int, str]] = deque(maxlen=500)
         self._acknowledged: set[str] = set()
@@ -347,10 +346,6 @@ class FakeDiscord:
         self.identifies.append(told)
         if self.refuse_identify is not None:
             await socket.close(code=self.refuse_identify)
-            return
-        if self.invalid_sessions > 0:
-            self.invalid_sessions -= 1
-            await socket.send_str('{"op": 9, "d": false}')
             return
         shard = told.get("shard", [0, 1])
         self._sockets[shard[0]] = socket

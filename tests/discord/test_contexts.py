@@ -88,7 +88,8 @@ async def test_anybody_s_message_can_be_checked(server: FakeDiscord, bot: Source
     }  # fmt: skip
     await server.interact(2, data, **PLACES[place])
     assert (await server.call(ending="/callback")).flags & EPHEMERAL
-    assert (await server.call()).body["content"]
+    told = (await server.call()).body["content"]
+    assert "April 28" in told
 
 
 @pytest.mark.parametrize(

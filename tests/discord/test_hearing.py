@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bot.answering.conversation import Turn
-from bot.answering.responder import Exchange
+from bot.answering.matcher import Models
+from bot.answering.responder import Exchange, build_responder
+from bot.story.library import load_story
 from bot.surfaces.discord.buttons import short
 from bot.surfaces.discord.client import SourcelineBot
 from bot.surfaces.discord.desk import Desk
@@ -437,6 +440,24 @@ def test_the_notice_is_kept_for_somebody_who_is_told() -> None:
     assert cooldown.pace(1, 0.0) is Pace.GO
     paces = [cooldown.pace(1, now, tells=tells) for now, tells in ((1.0, False), (2.0, True), (3.0, True))]
     assert paces == [Pace.SILENCE, Pace.NOTICE, Pace.SILENCE]
+
+
+async def test_a_follow_up_stays_with_the_story_that_was_asked_about(
+    server: FakeDiscord, library: Library, models: Models, tmp_path: Path, clock: Clock
+) -> None:
+    """After /ask about another story a remark means that one; a whole question means the story of the place again."""
+    article = tmp_path / "bridge.txt"
+    article.write_text("The bridge over the Lune opened on May 3, the council said.\n", "utf-8")
+    bridge = build_responder(load_story(article), models)
+    both = Library({**library.responders, "bridge": bridge}, library.default)
+    async with connected(server, Desk(both, clock=clock)):
+        await server.slash("ask", question="When did the bridge open?", story="bridge")
+        await server.call(ending="/callback")
+        assert "May 3" in (await server.call()).body["content"]
+        await server.dm("which line?")
+        assert "The bridge over the Lune opened on May 3" in await said(server, IN_DM)
+        await server.dm(CONFIRMED)
+        assert "April 28" in await said(server, IN_DM)
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ class FactButton(
             lines = desk.library.responder(story).story.article.lines
             await say(interaction, with_neighbours(lines, fact.line), private=not _alone(interaction))
         else:
-            turn = Turn(fact.questions[0], answer, (answer,))
+            turn = Turn(fact.questions[0], answer, (answer,), story=story)
             desk.conversations.remember(
                 conversation_key(interaction.user.id, interaction.channel_id), turn, desk.clock()
             )
@@ -142,7 +142,7 @@ class OtherButton(
         private = not _alone(interaction)
         await interaction.response.defer(ephemeral=private, thinking=True)
         record = desk.records.of_answer(interaction.message.id, desk.clock()) if interaction.message else None
-        exchange = await desk.alternatives(story, record.text if record else fact.questions[0], fact.id)
+        exchange = await desk.alternatives(story, record.meant if record else fact.questions[0], fact.id)
         view = buttons(story, exchange.reply, self.asker)
         await say(interaction, content(exchange.reply, desk.title(story)), private=private, view=view)
 

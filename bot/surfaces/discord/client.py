@@ -51,6 +51,7 @@ class SourcelineBot(discord.AutoShardedClient):
         self.tree = CommandTree(self)
         self._listener = Listener(desk)
         self.swept = asyncio.Event()
+        self._left_are_forgotten = False
         self._identifies = Identifies()
         self._tidying: asyncio.Task[None] | None = None
         self._stopping: asyncio.Task[None] | None = None
@@ -95,8 +96,10 @@ class SourcelineBot(discord.AutoShardedClient):
     async def on_ready(self) -> None:
         """Remove the settings of servers that the bot left while it was not running."""
         log.info("ready: %d servers, shards %s", len(self.guilds), sorted(self.shards))
-        if not self.swept.is_set():
-            await self.desk.preferences.sweep(lambda server: self._serves(server) and self.get_guild(server) is None)
+        if not self._left_are_forgotten:  # where the settings are away, the next connection tries again
+            self._left_are_forgotten = await self.desk.preferences.sweep(
+                lambda server: self._serves(server) and self.get_guild(server) is None
+            )
             self.swept.set()
 
     async def on_guild_remove(self, guild: discord.Guild) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import discord
 
-from bot.answering.conversation import Turn
+from bot.answering.conversation import Turn, follows_up
 from bot.answering.reply import Answer, DidYouMean, NotInStory, Reply
+from bot.answering.text import clean
 from bot.surfaces.discord.buttons import buttons
 from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.failing import BROKEN, UNREACHABLE, why
@@ -151,7 +152,7 @@ class Listener:
     async def _answer(self, heard: Heard) -> None:
         desk, record = self._desk, heard.record
         record.previous = self._previous(heard) if heard.addressed else None
-        story = desk.story_name(heard.choices.story)
+        story = desk.story_name(_followed(record.text, record.previous), heard.choices.story)
         exchange = await desk.answer(story, record.text, record.previous)
         if record.gone or not (heard.addressed or worth_interrupting(exchange.reply)):
             return
@@ -170,7 +171,7 @@ class Listener:
     async def _update(self, record: Record, message: discord.Message, text: str) -> None:
         desk = self._desk
         choices = await desk.choices(_server(message), message.channel)
-        story = desk.story_name(choices.story)
+        story = desk.story_name(_followed(text, record.previous), choices.story)
         exchange = await desk.answer(story, text, record.previous)
         if (
             desk.conversations.previous(record.key, desk.clock()) is record.turn
@@ -233,6 +234,11 @@ class Listener:
 
 def _server(message: discord.Message) -> int | None:
     return message.guild.id if message.guild else None
+
+
+def _followed(text: str, previous: Turn | None) -> str | None:
+    """The story that a message follows up, whichever one is asked about here otherwise."""
+    return previous.story if previous and follows_up(clean(text)) else None
 
 
 def _record_of(message: discord.Message, me: discord.ClientUser, arrived: float) -> Record:

@@ -78,16 +78,17 @@ class Preferences:
         self._unforgotten.add(server)
         await self._catch_up()
 
-    async def sweep(self, gone: Callable[[int], bool]) -> None:
-        """Remove the choices of servers that the bot was removed from while it was not running."""
+    async def sweep(self, gone: Callable[[int], bool]) -> bool:
+        """Remove the choices of servers that the bot was removed from while it was not running; whether it could."""
         if self._store is None:
-            return
+            return True
         try:
             self._unforgotten |= {server for server in await self._store.servers() if gone(server)}
         except StoreUnavailableError as error:
             self._lost(error)
-            return
+            return False
         await self._catch_up()
+        return True
 
     async def close(self) -> None:
         """Close the store."""
@@ -118,6 +119,9 @@ class Preferences:
             raise StoreUnavailableError("there is no store")
         async with self._writing:  # one change after the other: each keeps what the one before has chosen
             try:
+                if server in self._unforgotten:  # added again meanwhile: what is chosen now must outlive the removal
+                    await self._store.forget(server)
+                    self._unforgotten.discard(server)
                 await work(self._store)
             except StoreUnavailableError as error:
                 self._lost(error)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.answering.conversation import Turn
+from bot.answering.conversation import Turn, follows_up
+from bot.answering.text import clean
 
 MAX_RECORDS, MAX_AGE_S = 2000, 900.0
 
@@ -36,6 +37,11 @@ class Record:
         """Its reader's conversation."""
         return conversation_key(self.asker, self.channel)
 
+    @property
+    def meant(self) -> str:
+        """The question with the ones that it follows up."""
+        return self.turn.question if self.turn and self.previous and follows_up(clean(self.text)) else self.text
+
 
 def conversation_key(reader: int, channel: int | None) -> str:
     """The key of a reader's conversation in a channel; it begins with the reader, so that it can be forgotten."""
@@ -58,16 +64,13 @@ class Records:
         self.expire(record.at)
         return record
 
-    def expire(self, now: float) -> list[Record]:
-        """Let go of what is too old or too much; what that was."""
-        gone = []
+    def expire(self, now: float) -> None:
+        """Let go of what is too old or too much."""
         while self._by_question:
             oldest = next(iter(self._by_question.values()))
             if len(self._by_question) <= MAX_RECORDS and now - oldest.at <= MAX_AGE_S:
                 break
             self._drop(oldest)
-            gone.append(oldest)
-        return gone
 
     def answered(self, record: Record, answer: discord.Message) -> None:
         """Keep which message answers a question."""

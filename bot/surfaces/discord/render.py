@@ -12,7 +12,7 @@ import discord
 
 from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Reply, Smalltalk, Source, Suggestion
 from bot.story.draft import shortened
-from bot.surfaces.plain import DRAFT_NOTE, opening, smalltalk_text
+from bot.surfaces.plain import DRAFT_NOTE, opening, refusal, smalltalk_text
 
 MAX_CONTENT = 2000  # characters of a message
 MAX_LABEL = 80  # characters of a button's label
@@ -83,7 +83,7 @@ def _text(reply: Reply, title: str, room: int) -> str:
         case DidYouMean():
             return listed(reply.suggestions, "Did you mean:")
         case NotInStory():
-            return f"{escaped(reply.says)}\n{listed(reply.suggestions, 'What it does say something about:')}"
+            return f"{escaped(refusal(reply))}\n{listed(reply.suggestions, 'What it does say something about:')}"
         case OffTopic():
             return f"That is not what this story is about.\n{listed(reply.suggestions, 'You could ask:')}"
         case Smalltalk():

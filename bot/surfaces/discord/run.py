@@ -44,6 +44,7 @@ CLOSED = (
     "and that this version of Sourceline is up to date."
 )
 UNREACHABLE = "Discord cannot be reached: check the network connection and try again."
+TURNED_AWAY = "Discord turned this machine away (HTTP {status}): wait an hour, or start from another address."
 NO_POSTGRES = "DATABASE_URL needs PostgreSQL's driver: install sourceline[postgres]."
 PORT_TAKEN = "METRICS_PORT {port} cannot be listened on ({reason}): choose another one."
 
@@ -140,6 +141,8 @@ async def _serve_until(stop: asyncio.Event, bot: SourcelineBot, settings: Settin
         raise UsageError(WRONG_TOKEN if refused else CLOSED.format(code=error.code)) from error
     except (OSError, aiohttp.ClientError, discord.GatewayNotFound, discord.DiscordServerError) as error:
         raise UsageError(UNREACHABLE) from error
+    except discord.HTTPException as error:
+        raise UsageError(TURNED_AWAY.format(status=error.status)) from error
     finally:
         stopped.cancel()
 

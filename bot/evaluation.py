@@ -129,7 +129,12 @@ def judge(expected: Expected, reply: Reply) -> Verdict:
 def _holds(expected: Expected, answer: str) -> bool:
     if expected.keys:
         return any(re.search(key, answer, re.IGNORECASE) for key in expected.keys)
-    gold, given = words(expected.span), words(answer)
+    return holds_span(answer, expected.span)
+
+
+def holds_span(answer: str, span: str) -> bool:
+    """Whether an answer holds the words of a marked span, or most of them."""
+    gold, given = words(span), words(answer)
     return word_overlap(gold, given) >= SPAN_SHARED or f" {' '.join(gold)} " in f" {' '.join(given)} "
 
 

@@ -16,7 +16,7 @@ from onnxruntime.quantization.matmul_nbits_quantizer import DefaultWeightOnlyQua
 from torch import nn
 from torch.nn import functional
 
-from training.model import BLOCK, FIRST_POSITION, LOWER, MAX_POSITIONS, Model, bucket_of
+from training.model import BLOCK, FIRST_POSITION, LOWER, MAX_POSITIONS, Model, away, bucket_of, hidden_away
 
 OPSET = 20
 ACTIVATIONS = 4  # ONNX Runtime's accuracy level for eight-bit activations, a scale a block of each token's own
@@ -37,14 +37,14 @@ class Distances(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The lower half: a text's states, and its vectors for ranking."""
+    """The lower half: the states of texts of one length, and their vectors for ranking."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.model, self.distances = model, Distances(model)
 
     def forward(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """States [1, tokens, 768], unit token vectors [1, tokens, 128], unit text vector [1, 256] of one text."""
+        """States [texts, tokens, 768], unit token vectors [texts, tokens, 128], unit text vectors [texts, 256]."""
         model = self.model
         at = torch.arange(ids.shape[1]) + FIRST_POSITION
         hidden = model.normed(model.word(ids) + model.position(at))
@@ -56,33 +56,47 @@ class Encoder(nn.Module):
 
 
 class Reader(nn.Module):
-    """The upper half: a message and a passage together, from the states of each."""
+    """The upper half: a message together with each of some passages, from the states of all."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.model, self.distances = model, Distances(model)
 
-    def forward(self, message: torch.Tensor, passage: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Class logits [1, 3]; start and end logits [1, passage tokens]."""
+    def forward(
+        self, message: torch.Tensor, passages: torch.Tensor, mask: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Class logits [passages, 3]; start and end logits [passages, passage tokens], padding far below the rest.
+
+        `message` is [1, tokens, 768], `passages` [passages, tokens, 768] with their `mask` [passages, tokens].
+        """
         model = self.model
-        first, second = message.shape[1], passage.shape[1]
+        message = message.expand(passages.shape[0], -1, -1)
+        first, second = message.shape[1], passages.shape[1]
         down, up = (side[:, None, None] for side in model.across)
         top = torch.cat([self.distances(message), down.expand(-1, first, second)], dim=2)
-        bottom = torch.cat([up.expand(-1, second, first), self.distances(passage)], dim=2)
-        bias = torch.cat([top, bottom], dim=1)[None]
-        hidden = torch.cat([message + model.side[0], passage + model.side[1]], dim=1)
+        bottom = torch.cat([up.expand(-1, second, first), self.distances(passages)], dim=2)
+        seen = torch.cat([torch.ones_like(message[..., 0]), mask], dim=1)
+        bias = torch.cat([top, bottom], dim=1)[None] + hidden_away(seen)
+        hidden = torch.cat([message + model.side[0], passages + model.side[1]], dim=1)
         for layer in model.layers[LOWER:]:
             hidden = layer(hidden, bias)
-        start, end = model.span(hidden[:, first:]).unbind(-1)
+        start, end = (logits + away(mask) for logits in model.span(hidden[:, first:]).unbind(-1))
         return model.judged(hidden[:, 0], hidden[:, first:], start, end), start, end
+
+
+TEXTS, TOKENS = {0: "texts"}, {0: "texts", 1: "tokens"}
+AXES: dict[str, dict[int, str]] = {
+    "ids": TOKENS, "states": TOKENS, "tokens": TOKENS, "mean": TEXTS,
+    "message": {1: "message_tokens"}, "passages": TOKENS, "mask": TOKENS,
+    "verdict": TEXTS, "start": TOKENS, "end": TOKENS,
+}  # fmt: skip
 
 
 def export(module: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], target: Path) -> None:
     """Trace, then round all large matrices to four bits as in training: layers and word vectors."""
     with tempfile.TemporaryDirectory() as folder:
         traced = Path(folder) / "traced.onnx"
-        axes = {name: {1: f"{name}_tokens"} for name in inputs}
-        axes |= {name: {1: "tokens"} for name in outputs if name not in ("verdict", "mean")}
+        axes = {name: AXES[name] for name in (*inputs, *outputs)}
         torch.onnx.export(
             module.eval(), tuple(inputs.values()), str(traced), input_names=list(inputs), output_names=outputs,
             dynamic_axes=axes, opset_version=OPSET, dynamo=False,
@@ -109,9 +123,9 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     model = Model(options.base)
     model.load_state_dict(torch.load(options.weights, weights_only=True))
-    ids, states = torch.full((1, 16), 2000), torch.zeros(1, 16, 768)
+    ids, states = torch.full((2, 16), 2000), torch.zeros(3, 16, 768)
     export(Encoder(model), {"ids": ids}, ["states", "tokens", "mean"], options.output / "encoder.int4.onnx")
-    inputs = {"message": states, "passage": states[:, :11]}
+    inputs = {"message": states[:1], "passages": states[:, :11], "mask": torch.ones(3, 11)}
     export(Reader(model), inputs, ["verdict", "start", "end"], options.output / "reader.int4.onnx")
     shutil.copy(options.base / "tokenizer.json", options.output / "tokenizer.json")
 

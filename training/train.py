@@ -1,4 +1,5 @@
-"""Train the model: first on public questions about single sentences, then on readers' messages about articles.
+"""Train the model in stages: `pairs`, public questions about single sentences; `stories`, readers' messages about
+articles; `upper`, the same with the lower layers held still. `stories` may follow `upper`.
 
 python -m training.train pairs   --base MPNET --data TRAIN -o pairs.pt
 python -m training.train stories --base MPNET --data TRAIN --own training/data/* --start pairs.pt -o stories.pt
@@ -54,11 +55,11 @@ READING_COUNTS = 2.0  # beside ranking: it decides what is answered
 SHARPNESS = 18.0  # scores lie within 0.3 to 0.9: at this factor the softmax can be sure
 ROUNDED_EVERY = 8  # steps: in so few, hardly a weight crosses the border between two of its sixteen values
 PADDED_GROUPS = 3  # texts of similar length are encoded together: half of the padding is saved
-MESSAGE_WORDS, PASSAGE_TOKENS = 48, 160  # as in the bot; 99 % of the rows and of the passages are shorter
+MESSAGE_WORDS, PASSAGE_TOKENS = 48, 160  # 99 % of the rows and of the passages are shorter
 # The upper layers have to learn what the published model never did: to compare two texts that were encoded apart.
 UPDATES = 4  # steps of the upper layers for a group of messages
 UPPER_FASTER = 2.5
-HEADS_FASTER = 10.0  # the heads start from nothing
+HEADS_FASTER = 10.0  # where the heads start from nothing
 WARM_UP = 0.05  # share of the steps
 
 
@@ -71,7 +72,7 @@ def tokenizer_at(base: Path) -> Tokenizer:
 
 
 def cut(message: str) -> str:
-    """The first words of a message, as the bot reads it."""
+    """The first words of a message."""
     return " ".join(message.split()[:MESSAGE_WORDS])
 
 
@@ -329,14 +330,14 @@ def epoch_of(stories: list[Story], rng: random.Random, pairs: bool) -> list[tupl
     return steps
 
 
-def parameter_groups(model: Model, rate: float) -> list[dict[str, object]]:
-    """Parameters by how fast they learn."""
+def parameter_groups(model: Model, rate: float, heads: float) -> list[dict[str, object]]:
+    """Parameters by how fast they learn; the heads by a factor of their own."""
     groups: dict[float, list[torch.nn.Parameter]] = defaultdict(list)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             layer = re.match(r"layers\.(\d+)\.", name)
             own = name.split(".")[0] in ("token_head", "text_head", "verdict", "span", "across", "side")
-            faster = HEADS_FASTER if own else UPPER_FASTER if layer and int(layer[1]) >= LOWER else 1.0
+            faster = heads if own else UPPER_FASTER if layer and int(layer[1]) >= LOWER else 1.0
             groups[faster].append(parameter)
     return [{"params": found, "lr": rate * faster} for faster, found in groups.items()]
 
@@ -384,7 +385,10 @@ def fit(model: Model, tokenizer: Tokenizer, stories: list[Story], options: argpa
     """All layers on all losses; towards the end with weights of four bits."""
     rng = random.Random(options.seed)
     steps = steps_of(stories, rng, options)
-    schedule, progress = Schedule(parameter_groups(model, options.rate), len(steps)), Progress(len(steps))
+    schedule, progress = (
+        Schedule(parameter_groups(model, options.rate, options.heads), len(steps)),
+        Progress(len(steps)),
+    )
     for number, (story, rows, extra) in enumerate(steps, 1):
         if number > len(steps) * options.whole and number % ROUNDED_EVERY == 0:
             model.round_weights()
@@ -407,7 +411,9 @@ def fit_upper(model: Model, tokenizer: Tokenizer, stories: list[Story], options:
     model.round_weights()
     with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
         model.prepare()
-    groups = [group for group in parameter_groups(model, options.rate) if group["lr"] != options.rate]
+    for layer in model.layers[:LOWER]:
+        layer.requires_grad_(False)
+    groups = parameter_groups(model, options.rate, options.heads)
     schedule, progress = Schedule(groups, UPDATES * len(steps)), Progress(len(steps))
     for number, (story, rows, extra) in enumerate(steps, 1):
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
@@ -482,6 +488,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=12000, help="questions taken for the first stage")
     parser.add_argument("--epochs", type=float, default=1.0)
     parser.add_argument("--rate", type=float, default=3e-5)
+    parser.add_argument("--heads", type=float, default=HEADS_FASTER, help="how much faster the heads learn")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--whole", type=float, default=1.0, help="share of the steps before weights are four bits")
     parser.add_argument("-o", "--output", type=Path, required=True)

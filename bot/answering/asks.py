@@ -88,7 +88,7 @@ _NAMED = re.compile(
 
 _GIST = re.compile(
     r"\b(?:what(?: ?'?s| is| was| are)?(?: all| even)? (?:this|that|it|the|going|happened)\b.*\b(?:about|on)\b"
-    r"|what(?: ?'?s| is)? (?:this|it|the (?:story|article|news|gist|point|headline|summary))"
+    r"|what(?: ?'?s| is)? (?:this|it|the (?:big |main |whole )?(?:story|article|news|gist|point|headline|summary))"
     r"|what (?:happened|is going on|s going on|am i reading)|whats (?:going on|up with this|this)"
     r"|tl ?;?dr|gist|summar\w+|sum (?:it|this|that|things)? ?(?:all )?up|main (?:point|news|idea|thing)|headline"
     r"|in (?:short|a nutshell|brief|one sentence)|short version|fill me in|catch me up)\b",

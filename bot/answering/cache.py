@@ -7,17 +7,20 @@ import hashlib
 import os
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 
 from bot.answering.encoder import Encoder, Encoding
 
+TOGETHER = 64  # tokens encoded at once: more is no faster, and costs 10 MB for every 64
+KEPT_S = 30 * 86400.0  # a file that nobody has read for so long belongs to a story or a model that has changed
 MOST_THREADS = 4  # a story is encoded once; a small machine keeps some cores for what it does beside
-_FORMAT = "3"  # rises when the arrays of a cache file change
+_FORMAT = "4"  # rises when the arrays of a cache file change
 
 
 def default_cache_folder() -> Path:
@@ -29,8 +32,8 @@ def default_cache_folder() -> Path:
     return (Path(base) if base else Path("~/.cache").expanduser()) / "sourceline"
 
 
-def _key(encoder: Encoder, texts: Sequence[str]) -> str:
-    digest = hashlib.sha256(f"{_FORMAT}\0{encoder.digest}".encode())
+def _key(encoder: Encoder, texts: Sequence[str], read: int) -> str:
+    digest = hashlib.sha256(f"{_FORMAT}\0{encoder.digest}\0{read}".encode())
     for text in texts:
         digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:32]
@@ -71,16 +74,60 @@ def _write(path: Path, encodings: Sequence[Encoding]) -> None:
             Path(name).unlink(missing_ok=True)
 
 
-def encode_all(encoder: Encoder, texts: Sequence[str], folder: Path | None) -> list[Encoding]:
-    """Encodings of texts, from the cache folder where it has them; None, or a read-only disk, means no cache."""
+def _mark_used(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+def _let_go(latest: Path) -> None:
+    """Delete what had not been used for long when the latest file was written."""
+    with contextlib.suppress(OSError):
+        written = latest.stat().st_mtime
+        for path in latest.parent.glob("*.npz"):
+            if written - path.stat().st_mtime > KEPT_S:
+                path.unlink(missing_ok=True)
+
+
+def _batches(encoder: Encoder, texts: Iterable[str]) -> Iterator[dict[str, tuple[int, ...]]]:
+    """Distinct texts with their token ids, a few of one length together; in which order a story has them is no part."""
+    by_length: dict[int, dict[str, tuple[int, ...]]] = defaultdict(dict)
+    for text in sorted(set(texts)):
+        ids = encoder.ids(text)
+        by_length[len(ids)][text] = ids
+    for alike in by_length.values():
+        rest, at_once = iter(alike.items()), max(1, TOGETHER // len(next(iter(alike.values()))))
+        while batch := dict(islice(rest, at_once)):
+            yield batch
+
+
+def _encoded(encoder: Encoder, read: Sequence[str], ranked: Sequence[str]) -> list[Encoding]:
+    kept, found = set(read), dict[str, Encoding]()
+
+    def encode(batch: dict[str, tuple[int, ...]]) -> list[Encoding]:
+        encodings = encoder.encode_alike(list(batch.values()))
+        return [e if text in kept else e.for_ranking() for text, e in zip(batch, encodings, strict=True)]
+
+    batches = list(_batches(encoder, [*read, *ranked]))
+    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+        for batch, encodings in zip(batches, pool.map(encode, batches), strict=True):
+            found |= dict(zip(batch, encodings, strict=True))
+    return [found[text] for text in read] + [found[text].for_ranking() for text in ranked]
+
+
+def encode_all(encoder: Encoder, read: Sequence[str], ranked: Sequence[str], folder: Path | None) -> list[Encoding]:
+    """Encodings of texts to be read, then of texts that are only ranked and need no states.
+
+    From the cache folder where it has them; None, or a read-only disk, means no cache.
+    """
+    texts = [*read, *ranked]
     if not texts:
         return []
-    path = folder / f"{_key(encoder, texts)}.npz" if folder else None
+    path = folder / f"{_key(encoder, texts, len(read))}.npz" if folder else None
     cached = _read(path, len(texts)) if path else None
-    if cached is not None:
-        return cached
-    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
-        encodings = list(pool.map(encoder.encode, texts))
-    if path:
+    encodings = cached or _encoded(encoder, read, ranked)
+    if path and cached:
+        _mark_used(path)
+    elif path:
         _write(path, encodings)
+        _let_go(path)
     return encodings

@@ -27,6 +27,7 @@ class Signals:
     same         the reader's log-odds that what answers the fact's closest question answers the message
     overlap      share of words in common (F1) between the fact's answer and the reader's span
     echo         share of the answer's content words that the message holds itself
+    repeats      1 where it holds them all: what a reader says already is hardly what is asked for
     """
 
     rank: float = 0.0
@@ -42,6 +43,7 @@ class Signals:
     same: float = 0.0
     overlap: float = 0.0
     echo: float = 0.0
+    repeats: float = 0.0
 
 
 SIGNAL_NAMES = tuple(field.name for field in fields(Signals))

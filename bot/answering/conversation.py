@@ -10,7 +10,7 @@ from typing import Literal
 from bot.answering.reply import Answer
 from bot.answering.text import content_words, words
 
-MAX_QUESTION_WORDS = 30  # of the earlier question that a follow-up is read with; the reader takes 48 words in all
+MAX_QUESTION_WORDS = 30  # of the earlier question that a follow-up is ranked with
 
 Aside = Literal["source", "sure", "more"]
 
@@ -64,13 +64,6 @@ _BARE_CONTENT = 1  # "when exactly", "how many troops": so few words of substanc
 _POINTING_CONTENT = 4  # with a pronoun a message may name a few things and still lean on what was said before
 
 
-# What a bare follow-up asks in place of: "How many died?", then "where?" asks where they died.
-_ASKING = re.compile(
-    r"^(?:(?:and|but|so|ok|or|then)\W+)*(?:(?:about|at|by|for|from|in|of|on|to|with)\s+)?"
-    r"(?:how (?:many|much|long|old|far|often|big|large)|how|who(?:se|m)?|wh?at|when|where|why|which)\b(?:['’]?s\b)?\s*",
-    re.IGNORECASE,
-)
-_LEADS_ON = re.compile(r"^(?:(?:and|but|so|ok|or|then)\W+)+", re.IGNORECASE)
 _WHO_SAID = re.compile(
     r"^(?:(?:and|but|so|ok|or|then|wait)\W+)*"
     r"(?P<asks>who(?:['’]s| is| was| has| ever)? (?:says?|said|saying|claim(?:s|ed|ing)?|report(?:s|ed)?|states?|stated"
@@ -85,15 +78,19 @@ MAX_GIVEN = 4  # answers of a chain of follow-ups that are not given again
 class Turn:
     """What a follow-up is read against: the question as understood, and the answer given, if any.
 
-    `question` is all that was asked since a question that stood by itself, `latest` the last of it that says more than
-    which kind of answer it wants. `given` are the last answers since that question: none of them is what a follow-up
-    asks for.
+    `question` is all that was asked since a question that stood by itself, `given` are the last answers since then:
+    none of them is what a follow-up asks for. `story` is the name of the story that was asked about.
     """
 
     question: str
     answer: Answer | None
     given: tuple[Answer, ...] = ()
-    latest: str = ""
+    story: str = ""
+
+
+def follows_up(message: str) -> bool:
+    """Whether a cleaned message makes sense only after another one: a remark on an answer, or a question that leans."""
+    return aside(message) is not None or leans_on_before(message)
 
 
 def aside(message: str) -> Aside | None:
@@ -109,16 +106,6 @@ def leans_on_before(message: str) -> bool:
     if not content or (len(content) <= _BARE_CONTENT and len(words(message)) <= 3):
         return True
     return bool(_POINTS_BACK.search(message)) and len(content) <= _POINTING_CONTENT
-
-
-def is_bare(message: str) -> bool:
-    """Whether a follow-up says nothing but which kind of answer it wants: "when?", "and to whom?"."""
-    return not content_words(message) and bool(_ASKING.match(message)) and not _POINTS_BACK.search(message)
-
-
-def in_place(message: str, question: str) -> str:
-    """A bare follow-up asked of an earlier question: "where?" after "How many died?" is "where died"."""
-    return f"{_LEADS_ON.sub('', message).rstrip(' ?')} {_ASKING.sub('', _LEADS_ON.sub('', question))}"
 
 
 def asks_who_said(message: str) -> bool:

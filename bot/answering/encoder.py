@@ -8,7 +8,8 @@ encoded once, by itself, and the layers above read it together with each message
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -39,12 +40,12 @@ def load_tokenizer(folder: Path = MODELS) -> Tokenizer:
     return tokenizer
 
 
-def load_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
-    """An inference session on the CPU with a bounded number of threads. Raises ModelError."""
+def load_session(path: Path) -> onnxruntime.InferenceSession:
+    """An inference session on one core: several messages are worked out side by side. Raises ModelError."""
     if not path.is_file():
         raise ModelError(f"The model file {path} is missing: install the package again.")
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
+    options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     options.enable_cpu_mem_arena = False  # costs a tenth of the speed, saves half of the peak memory
@@ -59,7 +60,7 @@ class Encoding:
     """A text as the models see it.
 
     `ids` [tokens] and unit `tokens` [tokens, 128] for late interaction, both without the two marker tokens; unit `mean`
-    [256]; `states` [tokens + 2, 768], half precision, for the reader.
+    [256]; `states` [tokens + 2, 768], half precision, for the reader (no row where a text is only ranked).
     """
 
     ids: NDArray[np.int64]
@@ -67,13 +68,17 @@ class Encoding:
     mean: Floats
     states: NDArray[np.float16]
 
+    def for_ranking(self) -> Encoding:
+        """The same without the states, which are nine tenths of it."""
+        return replace(self, states=np.zeros((0, self.states.shape[1]), np.float16))
+
 
 class Encoder:
-    """One text at a time, so that a text's vectors do not depend on what is encoded beside it."""
+    """The lower half of the model, over texts of one length at a time: without padding, none depends on another."""
 
-    def __init__(self, folder: Path = MODELS, threads: int = 1) -> None:
+    def __init__(self, folder: Path = MODELS) -> None:
         self._path = folder / "encoder.int4.onnx"
-        self._session = load_session(self._path, threads)
+        self._session = load_session(self._path)
         self.tokenizer = load_tokenizer(folder)
         self.tokenizer.enable_truncation(MAX_TOKENS)
 
@@ -87,13 +92,23 @@ class Encoder:
         """Where each token of a text stands in it, the two marker tokens at (0, 0)."""
         return tuple(self.tokenizer.encode(text).offsets)
 
+    def ids(self, text: str) -> tuple[int, ...]:
+        """The token ids of a text, the two marker tokens with them."""
+        return tuple(self.tokenizer.encode(text).ids)
+
     def encode(self, text: str) -> Encoding:
-        """The encoding of a text (an empty one keeps its two marker tokens for ranking).
+        """The encoding of a text (an empty one keeps its two marker tokens for ranking)."""
+        return self.encode_alike([self.ids(text)])[0]
+
+    def encode_alike(self, texts: Sequence[Sequence[int]]) -> list[Encoding]:
+        """The encodings of texts, given as token ids, that have the same number of tokens.
 
         Half precision throughout, so that an encoding from the cache gives the same scores.
         """
-        ids = np.array([self.tokenizer.encode(text).ids], dtype=np.int64)
-        states, tokens, mean = self._session.run(["states", "tokens", "mean"], {"ids": ids})
+        ids = np.array(texts, dtype=np.int64)
+        states, tokens, means = self._session.run(["states", "tokens", "mean"], {"ids": ids})
         inner = slice(1, -1) if ids.shape[1] > 2 else slice(None)
-        halved = tokens[0][inner].astype(np.float16).astype(np.float32)
-        return Encoding(ids[0][inner], halved, mean[0], states[0].astype(np.float16))
+        halved = tokens[:, inner].astype(np.float16).astype(np.float32)
+        # Each with states of its own, so that none keeps those of its batch in memory.
+        rows = zip(ids[:, inner], halved, means, states, strict=True)
+        return [Encoding(row, vectors, mean, own.astype(np.float16)) for row, vectors, mean, own in rows]

@@ -22,6 +22,7 @@ from bot.answering.encoder import MODELS
 from bot.errors import ModelError
 
 Outcome = Literal["answer", "offer", "refuse"]
+MISFIT = 100.0  # what cannot be an answer of the kind asked for comes last, however much else speaks for it
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Gate:
 
     def preference(self, signals: Signals) -> float:
         """What candidates of one message are ordered by; says nothing beyond them."""
-        return float(sum(weight * getattr(signals, name) for name, weight in self.choice.items()))
+        total = sum(weight * getattr(signals, name) for name, weight in self.choice.items())
+        return float(total - MISFIT * signals.type_misfit)
 
     def probability(self, signals: Signals) -> float:
         """Probability, 0..1, that the candidate is the right answer, given that it is the best of a message."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from bot.answering.encoder import Encoder, Encoding, Floats
 from bot.answering.interaction import GroupIndex, TextIndex, TokenWeights
 from bot.answering.passages import passages_of
 from bot.answering.reader import ReadPassage
+from bot.story.article import Sentence
 from bot.story.library import Story
 from bot.story.table import Fact, Gap
 
@@ -71,26 +72,33 @@ class StoryIndex:
         # The questions of a draft are its own sentences, which are compared anyway.
         self._facts = () if story.drafted else story.table.facts
         self._gaps = story.table.gaps
-        rows: tuple[Fact | Gap, ...] = (*self._facts, *self._gaps)
-        texts = [[p.text for p in self.passages], [s.text for s in self.sentences], *(row.questions for row in rows)]
-        encodings = encode_all(encoder, [text for group in texts for text in group], cache)
-        bounds = np.cumsum([0, *map(len, texts)])
-        groups = [encodings[first:last] for first, last in pairwise(bounds)]
+        asked = [question for fact in self._facts for question in fact.questions]
+        read = [*(p.text for p in self.passages), *asked]
+        ranked = [*(s.text for s in self.sentences), *(question for gap in self._gaps for question in gap.questions)]
+        encodings = iter(encode_all(encoder, read, ranked, cache))
+        passages = list(islice(encodings, len(self.passages)))
+        self._questions = list(islice(encodings, len(asked)))
+        sentences = list(islice(encodings, len(self.sentences)))
         self.read_passages = [
             ReadPassage(encoding, encoder.offsets(passage.text))
-            for encoding, passage in zip(groups[0], self.passages, strict=True)
+            for encoding, passage in zip(passages, self.passages, strict=True)
         ]
-        self._passage_index, self._sentence_index = map(TextIndex, groups[:2])
-        asked = groups[2:]
-        self._fact_index, self._gap_index = GroupIndex(asked[: len(self._facts)]), GroupIndex(asked[len(self._facts) :])
-        self._questions = [question for group in asked[: len(self._facts)] for question in group]
+        self._passage_index, self._sentence_index = TextIndex(passages), TextIndex(sentences)
+        self._fact_index = GroupIndex(self._questions, [len(fact.questions) for fact in self._facts])
+        self._gap_index = GroupIndex(list(encodings), [len(gap.questions) for gap in self._gaps])
         self.kinship = self._fact_index.kinship()
         self.usual_lead = usual_lead(self._fact_index, self._gap_index, self.kinship)
-        self._weights = TokenWeights(groups[1], {number: piece for piece, number in english.items()})
+        self._weights = TokenWeights(sentences, {number: piece for piece, number in english.items()})
         self._inside = [
             [j for j, s in enumerate(self.sentences) if s.line == p.line and p.start <= s.start < p.start + len(p.text)]
             for p in self.passages
         ]
+
+    def most_central(self, lines: Container[int]) -> Sentence | None:
+        """The sentence on some lines that lies closest to the whole story: to the mean of its passages."""
+        near = self._sentence_index.means @ self._passage_index.means.sum(axis=0)
+        among = [j for j, sentence in enumerate(self.sentences) if sentence.line in lines]
+        return self.sentences[max(among, key=lambda j: float(near[j]))] if among else None
 
     def rank(self, message: str, before: str = "") -> Ranking:
         """The ranking for a normalised message; `before` is the earlier question that it leans on, if it does."""

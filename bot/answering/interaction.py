@@ -92,9 +92,10 @@ class Closest:
 class GroupIndex:
     """Texts in groups (the questions of one fact): late interaction is worked out where the cosine is promising."""
 
-    def __init__(self, groups: Sequence[Sequence[Encoding]]) -> None:
-        self._index = TextIndex([encoding for group in groups for encoding in group])
-        self._bounds = np.cumsum([0, *map(len, groups)])
+    def __init__(self, texts: Sequence[Encoding], sizes: Sequence[int]) -> None:
+        """Encoded texts, group after group, and how many texts each group has."""
+        self._index = TextIndex(texts)
+        self._bounds = np.cumsum([0, *sizes])
 
     @property
     def means(self) -> Floats:

@@ -21,7 +21,7 @@ from bot.story.table import AnswerType, Fact, Gap
 DRAFT_PASSAGES_READ = 3  # among so many closest lines the right one is in 96 of 100 held-out messages
 NEAR_RANK = 0.08  # lines that rank further behind the closest one are not read; 95 of 100 right ones lie within .051
 TABLE_PASSAGES_READ = 1  # with a table, the line that the nearest fact stands on; a second one changed no figure
-GIST_PASSAGES_READ = 4  # what a story is about stands at its beginning
+GIST_PASSAGES = 3  # what a story is about stands at its beginning, behind a headline or a caption
 FACTS_READ = 3  # facts whose questions come closest; in 95 of 100 held-out messages the right one is among two
 FOLLOWING_READ = 6  # a follow-up says less: the right fact lies further back
 NEAR = 0.12  # facts that lie further behind the closest one are not read; of the right ones one in a hundred does
@@ -30,7 +30,6 @@ KIND_NEAR = 0.3
 # how much closer another wording of the same question lies than a question about something else.
 SAME_LINE = 0.08
 CLOSEST = 4  # facts to suggest from: three are shown, one may be the answer that was not meant
-GIST = "What is the story about?"
 SPANS_A_PASSAGE = 2  # a passage often holds two numbers, names or dates: the kind of answer asked for tells them apart
 
 _PLAIN_KINDS = ("who", "whom", "when", "where", "why", "how-many")
@@ -46,9 +45,9 @@ class Models:
     cache: Path | None = None
 
     @classmethod
-    def load(cls, folder: Path = MODELS, cache: Path | None = None, threads: int = 1) -> Models:
+    def load(cls, folder: Path = MODELS, cache: Path | None = None) -> Models:
         """Load all models. Raises ModelError."""
-        return cls(Encoder(folder, threads), Reader(folder, threads), load_gates(folder), cache)
+        return cls(Encoder(folder), Reader(folder), load_gates(folder), cache)
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,11 @@ def _overlap(fact: Fact, span: str) -> float:
     return max(word_overlap(told(fact.answer), told(span)), 0.8 * word_overlap(told(fact.quote), told(span)))
 
 
-def _echo(message: str, answer: str) -> float:
+def _shared(look: _Look, answer: str) -> dict[str, float]:
+    """The signals of how much of an answer the message says itself."""
     told = stems([answer])
-    return len(told & stems([message])) / len(told) if told else 0.0
+    share = len(told & stems([look.message])) / len(told) if told else 0.0
+    return {"echo": share, "repeats": float(share == 1)}
 
 
 class Matcher:
@@ -127,15 +128,21 @@ class Matcher:
         return self._written.get(tuple(words(message)))
 
     def gist(self) -> Candidate | None:
-        """What the story is about: the fact that an editor wrote for it, or what the reader finds at the beginning."""
+        """What the story is about: the fact that an editor wrote for it, or the sentence that the rest is about too.
+
+        That one stands at the beginning of a news story, most often in its first line.
+        """
         for fact in () if self._story.drafted else self._story.table.facts:
             if any(asks_for_gist(question) for question in fact.questions):
                 passage = next(p for p in self._passages if p.line == fact.line)
                 return Candidate(fact, passage, fact.answer, fact.quote, Signals(), UNREAD)
-        passages = range(min(GIST_PASSAGES_READ, len(self._passages)))
-        look = self._look(GIST, asked(GIST), self._index.rank(GIST), passages)
-        found = self._read_candidates(look)
-        return max(found, key=lambda c: (c.signals.reads, c.signals.span), default=None)
+        first = self._passages[:GIST_PASSAGES]
+        sentence = self._index.most_central(range(1, first[-1].line + 1)) if first else None
+        if sentence is None:
+            return None
+        passage = next(p for p in self._passages if p.line == sentence.line)
+        fact = self._fact_at(sentence.line, sentence.start)
+        return Candidate(fact, passage, sentence.text, sentence.text, Signals(), UNREAD)
 
     def match(self, message: str, before: str = "", line: int = 0, given: Collection[str] = ()) -> Match:
         """Candidates for a normalised message, in no particular order.
@@ -151,7 +158,7 @@ class Matcher:
             [one for one in ranking.facts if one.fact.id not in given], wanted if narrowed else None, line
         )
         look = self._look(message, wanted, ranking, self._to_read(ranking, near, line))
-        found = [self._fact_candidate(look, one) for one in near] if ranking.facts else self._read_candidates(look)
+        found = self._fact_candidates(look, near) if ranking.facts else self._read_candidates(look)
         best_rank = ranking.ranks[ranking.order[0]] if ranking.order else 0.0
         return Match(
             message,
@@ -211,11 +218,15 @@ class Matcher:
                 answer = passage.text[span.start : span.end]
                 misfit = float(not can_give(look.wanted, answer))
                 fact = self._fact_at(passage.line, passage.start + span.start)
-                fitting = replace(signals, span=span.score / 10, type_misfit=misfit, echo=_echo(look.message, answer))
+                fitting = replace(signals, span=span.score / 10, type_misfit=misfit, **_shared(look, answer))
                 found.append(Candidate(fact, passage, answer, answer, fitting, reading))
         return found
 
-    def _fact_candidate(self, look: _Look, near: Near) -> Candidate:
+    def _fact_candidates(self, look: _Look, near: Sequence[Near]) -> list[Candidate]:
+        same = self._reader.same(look.ranking.message, [one.question for one in near])
+        return [self._fact_candidate(look, one, probability) for one, probability in zip(near, same, strict=True)]
+
+    def _fact_candidate(self, look: _Look, near: Near, same: float) -> Candidate:
         fact, i = near.fact, self._passage_of(look.ranking, near.fact.line)
         reading, passage = look.readings.get(i, UNREAD), self._passages[i]
         span = reading.spans[0]
@@ -224,11 +235,11 @@ class Matcher:
             span=span.score / 10,
             type_misfit=float(not may_serve(look.wanted, fact)),
             akin=float(is_kind(look.wanted, fact.asks)),
-            echo=_echo(look.message, fact.answer),
             question=near.score,
             gap_lead=near.score - look.ranking.gap_score - self._index.usual_lead,
-            same=log_odds(self._reader.same(look.ranking.message, near.question)),
+            same=log_odds(same),
             overlap=_overlap(fact, passage.text[span.start : span.end]),
+            **_shared(look, fact.answer),
         )
         return Candidate(fact, passage, fact.answer, fact.quote, signals, reading)
 

@@ -6,6 +6,7 @@ The upper three layers of the model over the states of both, with a class and a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,35 +54,39 @@ UNREAD = Reading(0.0, 0.0, 1.0, (Span(0, 0, -10.0),))
 
 
 def _softmax(logits: Floats) -> Floats:
-    exp = np.exp(logits - logits.max())
-    probabilities: Floats = exp / exp.sum()
+    exp = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: Floats = exp / exp.sum(axis=-1, keepdims=True)
     return probabilities
 
 
 class Reader:
-    """Reads one pair at a time, so that a passage's reading does not depend on what is read beside it."""
+    """The upper half of the model, over a message and what it is read with."""
 
-    def __init__(self, folder: Path = MODELS, threads: int = 1) -> None:
-        self._session = load_session(folder / "reader.int4.onnx", threads)
+    def __init__(self, folder: Path = MODELS) -> None:
+        self._session = load_session(folder / "reader.int4.onnx")
 
     def read(self, message: Encoding, passage: ReadPassage) -> Reading:
         """The reading of a passage for a message; the span is never empty where the passage has a word."""
-        verdict, start, end = self._run(message, passage.encoding)
-        return Reading(*verdict, _spans(start, end, passage.offsets))
+        verdicts, starts, ends = self._run(message, [passage.encoding])
+        answers, contradicts, silent = verdicts[0].tolist()
+        return Reading(answers, contradicts, silent, _spans(starts[0], ends[0], passage.offsets))
 
-    def same(self, message: Encoding, question: Encoding) -> float:
-        """Probability, 0..1, that what answers a question of the table answers the message, or puts it right."""
-        (answers, contradicts, _), _, _ = self._run(message, question)
-        return answers + contradicts
+    def same(self, message: Encoding, questions: Sequence[Encoding]) -> list[float]:
+        """Probability, 0..1, for each question of a table: what answers it answers the message, or puts it right."""
+        if not questions:
+            return []
+        verdicts, _, _ = self._run(message, questions)
+        return [answers + contradicts for answers, contradicts, _ in verdicts.tolist()]
 
-    def _run(self, message: Encoding, passage: Encoding) -> tuple[tuple[float, float, float], Floats, Floats]:
-        inputs = {
-            "message": message.states[None].astype(np.float32),
-            "passage": passage.states[None].astype(np.float32),
-        }
+    def _run(self, message: Encoding, texts: Sequence[Encoding]) -> tuple[Floats, Floats, Floats]:
+        """Probabilities of the classes [texts, 3]; start and end logits [texts, longest]."""
+        sizes = [len(text.states) for text in texts]
+        mask = (np.arange(max(sizes)) < np.array(sizes)[:, None]).astype(np.float32)
+        passages = np.zeros((*mask.shape, message.states.shape[1]), np.float32)
+        passages[mask > 0] = np.concatenate([text.states for text in texts])
+        inputs = {"message": message.states[None].astype(np.float32), "passages": passages, "mask": mask}
         verdict, start, end = self._session.run(["verdict", "start", "end"], inputs)
-        answers, contradicts, silent = (float(p) for p in _softmax(verdict[0]))
-        return (answers, contradicts, silent), start[0], end[0]
+        return _softmax(verdict), start, end
 
 
 def _log_softmax(logits: Floats) -> Floats:

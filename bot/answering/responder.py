@@ -13,8 +13,6 @@ from bot.answering.conversation import (
     Turn,
     aside,
     asks_who_said,
-    in_place,
-    is_bare,
     last_words,
     leans_on_before,
     named,
@@ -92,7 +90,15 @@ class Responder:
         self._gate = models.gates.drafted if story.drafted else models.gates.reviewed
 
     def respond(self, message: str, previous: Turn | None = None) -> Exchange:
-        """The reply to a message of any content and length; `previous` is the turn that it may follow up."""
+        """The reply to a message of any content and length; `previous` is the turn that it may follow up.
+
+        A turn about another story is none: its lines are not this one's.
+        """
+        here = previous if previous and previous.story in ("", self.story.name) else None
+        exchange = self._respond(message, here)
+        return replace(exchange, turn=replace(exchange.turn, story=self.story.name))
+
+    def _respond(self, message: str, previous: Turn | None) -> Exchange:
         text = clean(message)
         remark = aside(text)
         if remark and previous and previous.answer:
@@ -135,21 +141,16 @@ class Responder:
         if not (turn.question and leans_on_before(part)):
             reply, step = self._decide(part)
             answer = reply if isinstance(reply, Answer) else None
-            return reply, step, Turn(part, answer or turn.answer, (answer,) if answer else (), part)
+            return reply, step, Turn(part, answer or turn.answer, (answer,) if answer else ())
         before, line = last_words(turn.question), turn.answer.sources[0].line if turn.answer else 0
-        latest = turn.latest or before
         context = Context(before, line, turn.given, stranger=names_another(part))
         if turn.answer and asks_who_said(part):
             reply, step = self._decide(who_said(part, turn.answer.sources[0].text), replace(context, question=""))
-        elif is_bare(part):
-            reply, step = self._decide(in_place(part, latest), context)
         else:
             reply, step = self._decide(self._with_name(part, turn.answer), context)
         given = (*turn.given, reply)[-MAX_GIVEN:] if isinstance(reply, Answer) else turn.given
-        # A bare follow-up leaves the question as it is: the next one is asked of it too.
-        question = before if is_bare(part) else f"{before} {part}"
         answer = reply if isinstance(reply, Answer) else turn.answer
-        return reply, step, Turn(question, answer, given, latest if is_bare(part) else part)
+        return reply, step, Turn(f"{before} {part}", answer, given)
 
     def _with_name(self, part: str, answer: Answer | None) -> str:
         """A follow-up with the person that the last answer named."""
@@ -209,7 +210,6 @@ class Responder:
         scored = sorted(
             ((c, self._gate.probability(c.signals)) for c in fresh),
             key=lambda pair: (
-                pair[0].signals.type_misfit,
                 -self._gate.preference(pair[0].signals),
                 pair[0].fact.line,
                 pair[0].fact.id,
@@ -316,6 +316,7 @@ def _together(replies: list[Reply]) -> Reply:
         sources=sources,
         score=min(answer.score for answer in kept),
         corrects=any(answer.corrects for answer in kept),
+        drafted=any(answer.drafted for answer in kept),
     )
 
 

@@ -48,7 +48,6 @@ _PATTERNS: tuple[tuple[SmalltalkIntent, str], ...] = (
     ),
 )  # fmt: skip
 _COMPILED = tuple((intent, re.compile(pattern)) for intent, pattern in _PATTERNS)
-_FULL = frozenset(("identity", "help"))
 
 
 def smalltalk(message: str) -> SmalltalkIntent | None:

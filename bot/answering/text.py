@@ -23,7 +23,7 @@ STOP_WORDS = frozenset(
     "things this those though tho through to too u under until up us ve very want was wasn way we well were weren "
     "what whats when where whether which while who whos whom whose why will with won wonder wondering would "
     "wouldn ya yeah yes yet you your yours article story news text anyway actually basically lol um uh hey hi btw "
-    "bro dude lmao idk ur wait so".split()
+    "bro dude lmao idk ur wait so yo".split()
 )  # closed-class words and what chat adds to them: none of them tells one fact from another
 
 _QUESTION_WORD = (

@@ -9,8 +9,6 @@ from bot.answering.conversation import (
     Turn,
     aside,
     asks_who_said,
-    in_place,
-    is_bare,
     last_words,
     leans_on_before,
     named,
@@ -60,16 +58,6 @@ def test_what_leans_on_the_message_before(message: str, leans: bool) -> None:
     assert leans_on_before(message) is leans
 
 
-def test_a_bare_follow_up_asks_in_place_of_the_question_before() -> None:
-    """A bare "where?" asks the same of another kind; what names something is asked as it is."""
-    assert is_bare("and where?")
-    assert in_place("and where?", "and when was it signed?") == "where was it signed?"
-    assert in_place("where?", "How many soldiers died?") == "where soldiers died?"
-    assert in_place("from where?", "Did snipers shoot?") == "from where Did snipers shoot?"
-    assert not is_bare("what about Russia?")
-    assert not is_bare("who said that?")
-
-
 def test_a_pronoun_takes_the_name_of_the_last_answer() -> None:
     """The first "he" is who was just named."""
     assert named("how old is he", "Ilse Renfro") == "how old is Ilse Renfro"
@@ -91,15 +79,6 @@ def test_who_said_that_asks_for_the_speaker_of_the_sentence_just_quoted() -> Non
     assert asks_who_said("who claims this")
     assert not asks_who_said("who said that Kim was ill?")
     assert who_said("who said that?", "At least 106 died.") == "who said At least 106 died?"
-
-
-def test_a_bare_follow_up_is_asked_of_the_latest_question(seed_responder: Responder) -> None:
-    """A chain of follow-ups moves on: "where?" means what was asked last, not what began it."""
-    turn = seed_responder.respond("When was the treaty signed?").turn
-    turn = seed_responder.respond("will they build a monument?", turn).turn
-    turn = seed_responder.respond("what is it for?", turn).turn
-    exchange = seed_responder.respond("and where?", turn)
-    assert exchange.steps[-1].question.startswith("where is it for")
 
 
 def test_a_follow_up_is_read_with_the_end_of_a_long_question() -> None:

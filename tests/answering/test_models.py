@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -48,17 +49,51 @@ def test_a_damaged_model_file_is_one_sentence(folder: Path, name: str) -> None:
 def test_encodings_are_kept_and_damaged_ones_made_anew(models: Models, tmp_path: Path) -> None:
     """The cache gives what encoding gives; a damaged file is written again."""
     texts = ["The bridge opened on May 3.", "", "Nine were hurt."]
-    fresh = encode_all(models.encoder, texts, tmp_path)
+    fresh = encode_all(models.encoder, texts, texts[:1], tmp_path)
     (file,) = tmp_path.iterdir()
     kept = file.read_bytes()
     file.write_bytes(kept[:100])
-    for again in (encode_all(models.encoder, texts, tmp_path), encode_all(models.encoder, texts, None)):
+    for folder in (tmp_path, None):
+        again = encode_all(models.encoder, texts, texts[:1], folder)
         for one, other in zip(fresh, again, strict=True):
             assert np.array_equal(one.ids, other.ids)
             assert np.array_equal(one.tokens, other.tokens)
             assert np.array_equal(one.states, other.states)
     (file,) = tmp_path.iterdir()
     assert len(file.read_bytes()) == len(kept)
+
+
+def test_texts_are_encoded_together_as_each_alone(models: Models) -> None:
+    """Up to what eight-bit rounding changes between kernels; without states where a text is only ranked."""
+    texts = [f"{name} opened the bridge." for name in ("Ann", "Bob", "Eve", "Kim", "Tom")] + ["Nine were hurt."] * 2
+    together = encode_all(models.encoder, texts, texts[:2], None)
+    for text, one in zip(texts, together, strict=False):
+        alone = models.encoder.encode(text)
+        assert (one.tokens * alone.tokens).sum(axis=1).min() > 0.999
+        assert one.mean @ alone.mean > 0.999
+        assert one.states.shape == alone.states.shape
+    assert [len(one.states) for one in together[len(texts) :]] == [0, 0]
+
+
+def test_questions_are_read_together_as_each_alone(models: Models) -> None:
+    """Padding changes nothing."""
+    message = models.encoder.encode("When did the bridge open?")
+    questions = [models.encoder.encode(text) for text in ("Opening date?", "Who was hurt when the old bridge fell?")]
+    together = models.reader.same(message, questions)
+    assert together == pytest.approx([models.reader.same(message, [one])[0] for one in questions], abs=5e-3)
+    assert models.reader.same(message, []) == []
+
+
+def test_files_that_nobody_uses_any_more_go(models: Models, tmp_path: Path) -> None:
+    """A new file takes with it what nobody has read for a month; what is read stays."""
+    for text in ("used", "unused"):
+        encode_all(models.encoder, [text], [], tmp_path)
+    month = 31 * 86400
+    for path in tmp_path.iterdir():
+        os.utime(path, (path.stat().st_atime - month, path.stat().st_mtime - month))
+    encode_all(models.encoder, ["used"], [], tmp_path)
+    encode_all(models.encoder, ["new"], [], tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_two_processes_may_write_at_once(tmp_path: Path) -> None:

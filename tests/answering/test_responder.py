@@ -59,26 +59,41 @@ def test_the_first_question_is_answered_with_its_line(
 
 
 def test_every_question_of_the_table_gets_its_fact_or_the_same_words(seed_responder: Responder) -> None:
-    """An editor who wrote a question into the table sees its answer, or one from the same line that holds it."""
+    """An editor who wrote a question into the table sees its answer, whatever else comes close."""
     asked = [(fact, question) for fact in seed_responder.story.table.facts for question in fact.questions]
-    sample = asked[:: max(1, len(asked) // 120)]
-    missed = []
-    for fact, question in sample:
+    for fact, question in asked[:: max(1, len(asked) // 120)]:
         reply = seed_responder.respond(question).reply
-        if not (isinstance(reply, Answer) and any(source.line == fact.line for source in reply.sources)):
-            missed.append(question)
-    assert len(missed) <= len(sample) * 0.05, missed
+        assert isinstance(reply, Answer)
+        assert (reply.answer, reply.sources[0].line) == (fact.answer, fact.line)
+
+
+def test_a_question_close_to_the_table_s_is_matched_not_looked_up(seed_responder: Responder) -> None:
+    """With words before it no table holds it: it is ranked, read and judged, and mostly gets the same line."""
+    asked = [(fact, fact.questions[0]) for fact in seed_responder.story.table.facts]
+    sample = asked[:: max(1, len(asked) // 40)]
+    found = 0
+    for fact, question in sample:
+        exchange = seed_responder.respond(f"honestly now: {question}")
+        assert exchange.steps or not isinstance(exchange.reply, Answer)
+        found += isinstance(exchange.reply, Answer) and any(s.line == fact.line for s in exchange.reply.sources)
+    assert found >= 0.85 * len(sample)
 
 
 def test_a_known_gap_is_refused_with_its_sentence(seed_responder: Responder) -> None:
     """The table's own gap questions are answered with the gap's own sentence."""
-    gaps = seed_responder.story.table.gaps
-    told = 0
-    for gap in gaps:
+    for gap in seed_responder.story.table.gaps:
         reply = seed_responder.respond(gap.questions[0]).reply
-        assert not isinstance(reply, Answer), gap.questions[0]
-        told += isinstance(reply, NotInStory) and reply.says == gap.says
-    assert told >= 0.9 * len(gaps)
+        assert isinstance(reply, NotInStory)
+        assert reply.says == gap.says
+
+
+def test_a_follow_up_is_not_asked_of_another_story(seed_responder: Responder, ferry: Responder) -> None:
+    """What was answered about one story is nothing that another one can quote from."""
+    before = ferry.respond("When did the ferry strike the pier?").turn
+    asked = seed_responder.respond("which line?", before)
+    assert not isinstance(asked.reply, Answer)
+    assert asked.turn.story == seed_responder.story.name
+    assert isinstance(ferry.respond("which line?", before).reply, Answer)
 
 
 def test_a_drafted_story_answers_with_words_of_its_line(ferry: Responder) -> None:

@@ -51,6 +51,7 @@ def test_known_words_come_from_lines_aliases_and_facts() -> None:
         ("what's this story about?", True),
         ("whats this about", True),
         ("tldr", True),
+        ("yo whats the big news here in short", True),
         ("tl;dr pls", True),
         ("can you summarize the article", True),
         ("just got here, whats the story about? short version", True),

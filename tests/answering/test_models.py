@@ -14,7 +14,7 @@ import pytest
 from bot.answering.cache import encode_all
 from bot.answering.candidates import Signals
 from bot.answering.encoder import MODELS
-from bot.answering.gate import Gate
+from bot.answering.gate import Gate, Shape
 from bot.answering.matcher import Models
 from bot.errors import ModelError
 from tests.conftest import SEED
@@ -110,7 +110,7 @@ def test_two_processes_may_write_at_once(tmp_path: Path) -> None:
 
 def test_the_gate_has_three_outcomes() -> None:
     """Thresholds on a probability that grows with the signals."""
-    gate = Gate({"question": 2.0}, {"reads": 1.0}, 0.0, answer=0.7, offer=0.4)
+    gate = Gate({"question": 2.0}, {"reads": Shape((-1.0, 1.0), (-3.0, 0.0, 3.0))}, 0.0, answer=0.7, offer=0.4)
     told = [gate.probability(Signals(reads=reads)) for reads in (-5.0, 0.0, 5.0)]
     assert told == sorted(told)
     assert [gate.outcome(probability) for probability in told] == ["refuse", "offer", "answer"]

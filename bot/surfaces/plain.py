@@ -44,7 +44,7 @@ def opening(reply: Answer) -> str:
 
 def refusal(reply: NotInStory) -> str:
     """The sentence that says so, with the line that comes closest where an editor named one."""
-    return f"{reply.says} (line {reply.line})" if reply.line else reply.says
+    return f"{reply.says} See line {reply.line}." if reply.line else reply.says
 
 
 def _quoted(source: Source) -> str:

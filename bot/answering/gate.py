@@ -54,9 +54,13 @@ class Gate:
         total = sum(weight * getattr(signals, name) for name, weight in self.choice.items())
         return float(total - MISFIT * signals.type_misfit)
 
+    def worth(self, signals: Signals) -> dict[str, float]:
+        """What each signal adds to the log-odds of being right."""
+        return {name: shape(getattr(signals, name)) for name, shape in self.shapes.items()}
+
     def probability(self, signals: Signals) -> float:
         """Probability, 0..1, that the candidate is the right answer, given that it is the best of a message."""
-        total = self.bias + sum(shape(getattr(signals, name)) for name, shape in self.shapes.items())
+        total = self.bias + sum(self.worth(signals).values())
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
 
     def outcome(self, probability: float) -> Outcome:

@@ -19,6 +19,7 @@ from bot.answering.conversation import (
     names_another,
     who_said,
 )
+from bot.answering.gate import Gate
 from bot.answering.matcher import Match, Matcher, Models
 from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Reply, Smalltalk, Source, Suggestion
 from bot.answering.smalltalk import smalltalk
@@ -52,6 +53,7 @@ class Step:
     match: Match
     probabilities: tuple[tuple[Candidate, float], ...]
     rule: str
+    gate: Gate
 
 
 @dataclass(frozen=True)
@@ -217,7 +219,7 @@ class Responder:
             ),
         )
         reply, rule = self._gated(match, scored, context)
-        return reply, Step(question, f"{before} {normalised}".strip(), match, tuple(scored), rule)
+        return reply, Step(question, f"{before} {normalised}".strip(), match, tuple(scored), rule, self._gate)
 
     def _gated(self, match: Match, scored: list[tuple[Candidate, float]], context: Context) -> tuple[Reply, str]:
         strange = match.unknown >= OFF_TOPIC_UNKNOWN and match.best_rank < OFF_TOPIC_RANK

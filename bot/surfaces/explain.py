@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from bot.answering.asks import asked
-from bot.answering.candidates import SIGNAL_NAMES
 from bot.answering.responder import Exchange, Step
 
 _SHOWN = 4
@@ -16,14 +15,18 @@ def _step_lines(step: Step) -> list[str]:
         f"closest gap {step.match.gap.id if step.match.gap else 'none'} ({step.match.gap_score:.2f})",
     ]
     for candidate, probability in step.probabilities[:_SHOWN]:
-        signals = "  ".join(f"{name} {getattr(candidate.signals, name):.2f}" for name in SIGNAL_NAMES)
+        worth = step.gate.worth(candidate.signals)
+        signals = "  ".join(f"{name} {getattr(candidate.signals, name):.2f} ({worth[name]:+.2f})" for name in worth)
         lines.append(f"{100 * probability:5.1f}  line {candidate.fact.line:<3} {candidate.fact.id}: {candidate.answer}")
         lines.append(f"       {signals}")
     return [*lines, f"decided     {step.rule}"]
 
 
 def explanation(exchange: Exchange) -> str:
-    """All steps of an exchange as text, the chosen candidate first; each with how sure it would be, were it chosen."""
+    """All steps of an exchange as text, the chosen candidate first; each with how sure it would be, were it chosen.
+
+    Behind each signal stands what it adds to the log-odds of being right.
+    """
     if exchange.rule:
         return f"decided     {exchange.rule}"
     return "\n".join(line for step in exchange.steps for line in _step_lines(step))

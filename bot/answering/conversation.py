@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.answering.reply import Answer
-from bot.answering.text import content_words, words
+from bot.answering.text import clean, content_words, words
 
 MAX_QUESTION_WORDS = 30  # of the earlier question that a follow-up is ranked with
 
@@ -89,8 +89,9 @@ class Turn:
 
 
 def follows_up(message: str) -> bool:
-    """Whether a cleaned message makes sense only after another one: a remark on an answer, or a question that leans."""
-    return aside(message) is not None or leans_on_before(message)
+    """Whether a message makes sense only after another one: a remark on an answer, or a question that leans."""
+    text = clean(message)
+    return aside(text) is not None or leans_on_before(text)
 
 
 def aside(message: str) -> Aside | None:

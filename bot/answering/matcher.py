@@ -127,22 +127,19 @@ class Matcher:
         """The fact or gap whose table holds this very question, whatever its case and marks."""
         return self._written.get(tuple(words(message)))
 
-    def gist(self) -> Candidate | None:
+    def gist(self) -> Fact | None:
         """What the story is about: the fact that an editor wrote for it, or the sentence that the rest is about too.
 
         That one stands at the beginning of a news story, most often in its first line.
         """
         for fact in () if self._story.drafted else self._story.table.facts:
             if any(asks_for_gist(question) for question in fact.questions):
-                passage = next(p for p in self._passages if p.line == fact.line)
-                return Candidate(fact, passage, fact.answer, fact.quote, Signals(), UNREAD)
+                return fact
         first = self._passages[:GIST_PASSAGES]
         sentence = self._index.most_central(range(1, first[-1].line + 1)) if first else None
         if sentence is None:
             return None
-        passage = next(p for p in self._passages if p.line == sentence.line)
-        fact = self._fact_at(sentence.line, sentence.start)
-        return Candidate(fact, passage, sentence.text, sentence.text, Signals(), UNREAD)
+        return replace(self._fact_at(sentence.line, sentence.start), answer=sentence.text, quote=sentence.text)
 
     def match(self, message: str, before: str = "", line: int = 0, given: Collection[str] = ()) -> Match:
         """Candidates for a normalised message, in no particular order.

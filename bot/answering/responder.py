@@ -115,7 +115,7 @@ class Responder:
             return self._exchange_of(message, text, written, previous)
         gist = self._matcher.gist() if asks_for_gist(text) else None
         if gist:
-            reply = self._answer_of(gist.fact, gist.answer, gist.quote, GIST_SCORE)
+            reply = self._answer_of(gist, gist.answer, gist.quote, GIST_SCORE)
             return Exchange(message, reply, Turn(text, reply, (reply,)), rule="what the story is about")
         return self._of_parts(message, text, previous)
 

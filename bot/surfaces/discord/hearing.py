@@ -11,7 +11,6 @@ import discord
 
 from bot.answering.conversation import Turn, follows_up
 from bot.answering.reply import Answer, DidYouMean, NotInStory, Reply
-from bot.answering.text import clean
 from bot.surfaces.discord.buttons import buttons
 from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.failing import BROKEN, UNREACHABLE, why
@@ -238,7 +237,7 @@ def _server(message: discord.Message) -> int | None:
 
 def _followed(text: str, previous: Turn | None) -> str | None:
     """The story that a message follows up, whichever one is asked about here otherwise."""
-    return previous.story if previous and follows_up(clean(text)) else None
+    return previous.story if previous and follows_up(text) else None
 
 
 def _record_of(message: discord.Message, me: discord.ClientUser, arrived: float) -> Record:

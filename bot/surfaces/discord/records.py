@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import discord
 
 from bot.answering.conversation import Turn, follows_up
-from bot.answering.text import clean
 
 MAX_RECORDS, MAX_AGE_S = 2000, 900.0
 
@@ -40,7 +39,7 @@ class Record:
     @property
     def meant(self) -> str:
         """The question with the ones that it follows up."""
-        return self.turn.question if self.turn and self.previous and follows_up(clean(self.text)) else self.text
+        return self.turn.question if self.turn and self.previous and follows_up(self.text) else self.text
 
 
 def conversation_key(reader: int, channel: int | None) -> str:

@@ -24,17 +24,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from bot.answering.candidates import SIGNAL_NAMES, Candidate, Signals
+from bot.answering.candidates import SIGNAL_NAMES, Candidate
 from bot.answering.encoder import Encoder
 from bot.answering.gate import MISFIT, Gate, Gates, Shape
 from bot.answering.matcher import Matcher, Models
-from bot.answering.passages import Passage
-from bot.answering.reader import UNREAD, Reader
+from bot.answering.reader import Reader
 from bot.answering.responder import OFF_TOPIC_RANK, OFF_TOPIC_READS, OFF_TOPIC_UNKNOWN
 from bot.answering.text import clean
 from bot.evaluation import holds_span
 from bot.story.library import Story, load_story
-from training.examples import Row, is_held_out, read_json_rows, read_table
+from training.examples import Row, held_out_names, is_held_out, read_table, rows_of
 
 FOLDS = 11
 STEPS, STEP = 30, 0.7  # of Newton's method; damped, the choice comes to rest after twenty
@@ -62,13 +61,11 @@ class Judged:
     right: NDArray[np.bool_]
 
 
-def is_right(row: Row, candidate: Candidate) -> bool:
-    """Whether a candidate answers a row, or puts a false premise right."""
+def is_right(row: Row, line: int, answer: str) -> bool:
+    """Whether an answer from a line answers a row, or puts a false premise right."""
     if row.kind == "false_premise":
-        return candidate.fact.line == row.line
-    if row.kind != "answerable" or candidate.fact.line != row.line:
-        return False
-    return holds_span(candidate.answer, row.span)
+        return line == row.line
+    return row.kind == "answerable" and line == row.line and holds_span(answer, row.span)
 
 
 def judged_message(matcher: Matcher, story: str, message: str, kind: str, right: Callable[[Candidate], bool]) -> Judged:
@@ -80,7 +77,7 @@ def judged_message(matcher: Matcher, story: str, message: str, kind: str, right:
 
 def judged(matcher: Matcher, row: Row) -> Judged:
     """The candidates of a row's message with their signals."""
-    return judged_message(matcher, row.story, row.message, row.kind, functools.partial(is_right, row))
+    return judged_message(matcher, row.story, row.message, row.kind, lambda c: is_right(row, c.fact.line, c.answer))
 
 
 def shaped(features: NDArray[np.float64], labels: NDArray[np.bool_], names: Sequence[str]) -> tuple[float, list[Shape]]:
@@ -239,15 +236,10 @@ def models() -> Models:
     return Models(Encoder(), Reader(), Gates(open_gate, open_gate))
 
 
-def rows_of(data: Path, name: str) -> list[Row]:
-    """Every row of a story, of both writers."""
-    return [row for folder in ("rows", "rows2") for row in read_json_rows(data / folder / f"{name}.jsonl")]
-
-
 def strangers(data: Path, name: str, matcher: Matcher) -> list[Judged]:
     """Questions about other articles, half of whose words this one does not hold: none of them has an answer here."""
-    others = (p.stem for p in sorted((data / "stories").glob("*.txt")) if is_held_out(p.stem) and p.stem != name)
-    messages = [row.message for other in others for row in rows_of(data, other) if row.kind == "answerable"]
+    others = (row for other in held_out_names(data) if other != name for row in rows_of(data, other))
+    messages = [row.message for row in others if row.kind == "answerable"]
     messages.sort(key=lambda message: hashlib.sha256(f"{name} {message}".encode()).digest())
     told = (judged_message(matcher, name, message, STRANGER, lambda _: False) for message in messages)
     return [*islice((one for one in told if one.signals[0, UNKNOWN] >= OFF_TOPIC_UNKNOWN), STRANGERS)]
@@ -277,10 +269,7 @@ def judged_written(data: Path, path: Path) -> list[Judged]:
 
 def is_told(row: Row, story: Story) -> bool:
     """Whether a fact of a story's table answers a row."""
-    return any(
-        is_right(row, Candidate(fact, Passage(fact.line, 0, ""), fact.answer, "", Signals(), UNREAD))
-        for fact in story.table.facts
-    )
+    return any(is_right(row, fact.line, fact.answer) for fact in story.table.facts)
 
 
 def main() -> None:
@@ -294,7 +283,7 @@ def main() -> None:
     if options.keep and options.keep.exists():
         drafted, written = pickle.loads(options.keep.read_bytes())  # noqa: S301 - our own file
     else:
-        names = sorted(p.stem for p in (options.data / "stories").glob("*.txt") if is_held_out(p.stem))
+        names = held_out_names(options.data)
         tables = sorted(path for path in options.tables.glob("*.facts") if is_held_out(path.stem))
         with ProcessPoolExecutor(options.jobs) as pool:
             drafted = [*chain.from_iterable(pool.map(judged_draft, repeat(options.data), names))]

@@ -14,16 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bot.answering.candidates import Candidate, Signals
 from bot.answering.index import FACTS_COMPARED, StoryIndex
-from bot.answering.passages import Passage
-from bot.answering.reader import UNREAD
 from bot.answering.responder import OFF_TOPIC_UNKNOWN
 from bot.answering.text import clean
 from bot.answering.vocabulary import Vocabulary
-from bot.story.table import Fact
-from training.calibrate import is_right, models, rows_of, written_story
-from training.examples import Row, is_held_out
+from training.calibrate import is_right, is_told, models, written_story
+from training.examples import held_out_names, is_held_out, rows_of
 
 SHARES = (0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99)
 
@@ -34,11 +30,6 @@ def told(name: str, values: list[float]) -> None:
     print(f"{name:46s}{len(values):5d} " + " ".join(f"{value:6.3f}" for value in found))
 
 
-def answers(row: Row, fact: Fact) -> bool:
-    """Whether a fact answers a row, or puts it right."""
-    return is_right(row, Candidate(fact, Passage(fact.line, 0, ""), fact.answer, "", Signals(), UNREAD))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
@@ -47,7 +38,7 @@ def main() -> None:
     encoder = models().encoder
     english = encoder.tokenizer.get_vocab()
     found: dict[str, list[float]] = defaultdict(list)
-    names = sorted(p.stem for p in (options.data / "stories").glob("*.txt") if is_held_out(p.stem))
+    names = held_out_names(options.data)
     for path in sorted(p for p in options.tables.glob("*.facts") if is_held_out(p.stem)):
         story = written_story(options.data, path)
         index = StoryIndex(story, encoder, None, english)
@@ -72,8 +63,8 @@ def main() -> None:
             ]
             if row.kind == "answerable" and on_line:
                 found["right line behind the closest by"].append(max(ranking.ranks) - max(on_line))
-            right = [i for i, near in enumerate(ranking.facts) if answers(row, near.fact)]
-            if row.kind == "answerable" and any(answers(row, fact) for fact in story.table.facts):
+            right = [i for i, near in enumerate(ranking.facts) if is_right(row, near.fact.line, near.fact.answer)]
+            if row.kind == "answerable" and is_told(row, story):
                 found[f"right fact not among {FACTS_COMPARED}"].append(float(not right))
                 if right:
                     found["place of the right fact (from 0)"].append(right[0])

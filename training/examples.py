@@ -197,16 +197,19 @@ def training_stories(data: Path, own: list[Path]) -> list[Story]:
     ]
 
 
+def held_out_names(data: Path) -> list[str]:
+    """The names of the stories that never enter training."""
+    return sorted(path.stem for path in (data / "stories").glob("*.txt") if is_held_out(path.stem))
+
+
+def rows_of(data: Path, name: str) -> list[Row]:
+    """Every row of a story, of both writers."""
+    return [row for folder in ("rows", "rows2") for row in read_json_rows(data / folder / f"{name}.jsonl")]
+
+
 def held_out_stories(data: Path) -> list[Story]:
-    """The stories that never enter training, with the rows of `rows` and `rows2`."""
-    names = sorted(path.stem for path in (data / "rows").glob("*.jsonl") if is_held_out(path.stem))
-    return [
-        Story.of(
-            data / "stories" / f"{name}.txt",
-            [row for folder in ("rows", "rows2") for row in read_json_rows(data / folder / f"{name}.jsonl")],
-        )
-        for name in names
-    ]
+    """The stories that never enter training, with all their rows."""
+    return [Story.of(data / "stories" / f"{name}.txt", rows_of(data, name)) for name in held_out_names(data)]
 
 
 SENTENCES = 24  # of one or two documents, in a story made of them

@@ -8,7 +8,7 @@ python -m training.train upper   --base MPNET --data TRAIN --own training/data/*
 A step takes one story: its lines, a group of messages about it, and statements made from its own sentences. Everything
 is encoded once by the lower layers. The messages are ranked against the lines and against each other by the score that
 the bot ranks by; then each is read with the line that answers it and with the closest lines that do not, as ranked by
-the model itself. The last stage teaches the upper layers alone, on reading, in many small steps.
+the model itself. `upper` teaches the upper layers alone, on reading, in many small steps.
 """
 
 from __future__ import annotations

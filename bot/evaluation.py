@@ -80,6 +80,8 @@ class Share:
 def _expected(raw: object, where: str) -> Expected:
     if not isinstance(raw, dict) or not isinstance(raw.get("message"), str) or raw.get("kind") not in KINDS:
         raise UsageError(f"{where} is not a row: give it a message and a kind, one of {', '.join(KINDS)}.")
+    if not all(isinstance(raw.get(name) or [], list) for name in ("keys", "lines")):
+        raise UsageError(f"{where} has keys or lines that are no list: put them in square brackets.")
     try:
         keys = tuple(str(key) for key in raw.get("keys") or ())
         for key in keys:
@@ -217,7 +219,7 @@ def _plot(curve: Sequence[tuple[float, float]], path: Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UsageError("--plot needs matplotlib: install sourceline[plot].") from error
+        raise UsageError("--plot needs matplotlib: run `pip install matplotlib`.") from error
     figure = Figure(figsize=(5, 4), layout="constrained")
     axes = figure.subplots()
     axes.plot([c for c, _ in curve], [r for _, r in curve], drawstyle="steps-post")
@@ -225,7 +227,7 @@ def _plot(curve: Sequence[tuple[float, float]], path: Path) -> None:
     try:
         figure.savefig(path)
     except (OSError, ValueError) as error:
-        raise UsageError(f"{path} cannot be written as an image ({error}).") from error
+        raise UsageError(f"{path} cannot be written as an image ({error}): name a .png or .svg file.") from error
 
 
 def _by(judged: Sequence[Judged], attribute: str) -> str:
@@ -266,8 +268,6 @@ def run_evaluation(
         one for responder, paths in batches for path in paths for one in evaluate(read_conversations(path), responder)
     ]
     shares = figures(judged)
-    if plot:
-        _plot(risk_coverage(judged), plot)
     if as_json:
         told: dict[str, Any] = {
             name: {"hits": s.hits, "total": s.total, "value": s.value} for name, s in shares.items()
@@ -275,6 +275,8 @@ def run_evaluation(
         print(json.dumps(told))
     else:
         print("\n".join(_report(judged, shares)))
+    if plot:
+        _plot(risk_coverage(judged), plot)
     low = [f"{name} is {shares[name].value:.3f}, below its floor {floor}" for name, floor in wanted.items()
            if shares[name].value < floor]  # fmt: skip
     for line in low:

@@ -93,7 +93,14 @@ def test_a_floor_that_is_missed_fails(
 
 @pytest.mark.parametrize(
     "text",
-    ["{", '{"message": 1}', '{"message": "x", "kind": "odd"}', '{"message": "x", "kind": "answerable", "keys": ["("]}'],
+    [
+        "{",
+        '{"message": 1}',
+        '{"message": "x", "kind": "odd"}',
+        '{"message": "x", "kind": "answerable", "keys": ["("]}',
+        '{"message": "x", "kind": "answerable", "keys": "April 28"}',
+        '{"message": "x", "kind": "answerable", "lines": 3}',
+    ],
 )
 def test_broken_rows_are_told(tmp_path: Path, text: str) -> None:
     """One sentence that names the file."""

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bot.errors import StoryError
 
+ARTICLE_SUFFIXES = (".txt", ".html", ".htm")
 MAX_ARTICLE_BYTES = 1_000_000  # a long read has 60 kB; a larger file is not an article
 
 _ABBREVIATION = re.compile(
@@ -51,26 +52,31 @@ class Article:
 
     @cached_property
     def sentences(self) -> tuple[Sentence, ...]:
-        """All sentences in reading order."""
+        """All sentences in reading order; a row of stars is none."""
         return tuple(
             Sentence(number, start, text)
             for number, line in enumerate(self.lines, 1)
             for start, text in split_sentences(line)
+            if re.search(r"\w", text)
         )
 
     def line(self, number: int) -> str:
         """The text of a line; "" for a number outside the article."""
         return self.lines[number - 1] if 1 <= number <= len(self.lines) else ""
 
-    def sentence_with(self, line: int, quote: str) -> str:
-        """The shortest run of whole sentences on a line that holds `quote`, verbatim."""
+    def sentences_with(self, line: int, quote: str, start: int | None = None) -> Sentence:
+        """The shortest run of whole sentences on a line that holds `quote`, verbatim; the line where none does.
+
+        `start` says where on the line the quote begins; without it, where it stands first.
+        """
         text = self.line(line)
-        at = text.find(quote)
+        at = text.find(quote) if start is None else start
         inside = [s for s in self.sentences if s.line == line]
         covering = [s for s in inside if s.start < at + len(quote) and s.start + len(s.text) > at]
         if at < 0 or not covering:
-            return text.strip()
-        return text[covering[0].start : covering[-1].start + len(covering[-1].text)]
+            return Sentence(line, len(text) - len(text.lstrip()), text.strip())
+        first, last = covering[0], covering[-1]
+        return Sentence(line, first.start, text[first.start : last.start + len(last.text)])
 
 
 class _Paragraphs(HTMLParser):

@@ -11,21 +11,26 @@ import tomlkit
 from tomlkit.items import AoT, Table
 
 from bot.errors import UsageError
-from bot.story.article import Article, read_article
+from bot.story.article import ARTICLE_SUFFIXES, Article, read_article
 from bot.story.draft import draft_facts, draft_table, unused
 from bot.story.table import Fact
 
+READABLE = 0o644  # a temporary file is its owner's alone; the bot may run as somebody else
 _HEADER = "Drafted from the article; read every row, mend it, and set its status to reviewed."
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did: ids of the rows added, rows whose line moved, and rows whose quote is gone."""
+    """What a build did: ids of the rows added, rows whose line moved, and rows whose quote is gone.
+
+    `uncertain` are known gaps that name a line of an article that has changed: nothing tells where that line is now.
+    """
 
     path: Path
     added: tuple[str, ...]
     moved: tuple[str, ...]
     lost: tuple[str, ...]
+    uncertain: tuple[str, ...]
 
 
 def _fact_row(fact: Fact) -> Table:
@@ -55,6 +60,7 @@ def _replace(path: Path, text: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
+        Path(name).chmod(path.stat().st_mode if path.exists() else READABLE)
         Path(name).replace(path)
     except OSError:
         Path(name).unlink(missing_ok=True)
@@ -82,6 +88,8 @@ def build(article_path: Path, table_path: Path | None = None) -> BuildReport:
     An update sets the digest, follows quotes to their new lines, and appends drafts for sentences that no row quotes.
     Comments, order and every answer and question stay. Raises StoryError or UsageError, and then writes nothing.
     """
+    if article_path.suffix.lower() not in ARTICLE_SUFFIXES:
+        raise UsageError(f"{article_path} is no article: give a file that ends in {', '.join(ARTICLE_SUFFIXES)}.")
     article = read_article(article_path)
     target = table_path or article_path.with_suffix(".toml")
     try:
@@ -106,9 +114,12 @@ def build(article_path: Path, table_path: Path | None = None) -> BuildReport:
             known.add(fact_id)
             rows.append(_fact_row(replace(fact, id=fact_id)))
             added.append(fact_id)
+    changed = document["story"].get("sha256") != article.sha256
+    gaps = document.get("gap", []) if changed else []
+    uncertain = tuple(str(gap.get("id", "")) for gap in gaps if "line" in gap)
     document["story"]["sha256"] = article.sha256
     try:
         _replace(target, tomlkit.dumps(document))
     except OSError as error:
         raise UsageError(f"{target} cannot be written ({error.strerror}): choose another place with -o.") from error
-    return BuildReport(target, tuple(added), tuple(moved), tuple(lost))
+    return BuildReport(target, tuple(added), tuple(moved), tuple(lost), uncertain)

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bot.errors import StoryError, TableError, UsageError
-from bot.story.article import Article, read_article
+from bot.story.article import ARTICLE_SUFFIXES, Article, read_article
 from bot.story.draft import draft_table
 from bot.story.lint import Fault, lint
 from bot.story.table import FactTable, read_document, table_of
 
-ARTICLE_SUFFIXES = (".txt", ".html", ".htm")
 PACKAGED_SEEDS = Path(__file__).resolve().parent.parent / "seeds"  # in an installed wheel
 CHECKOUT_SEEDS = Path(__file__).resolve().parents[2] / "seeds"  # in a checkout
 

@@ -10,7 +10,7 @@ from bot.errors import UsageError
 from bot.story.build import build
 from bot.story.library import check_table
 
-FIRST = "The ferry Ada sank on 4 March. Nobody was hurt.\n\nThe owner, Lim Ko, blamed fog.\n"
+FIRST = "The ferry Ada sank on 4 March. Nobody was hurt.\n\n***\n\nThe owner, Lim Ko, blamed fog.\n"
 
 
 def test_a_new_table_passes_the_lint(tmp_path: Path) -> None:
@@ -49,6 +49,41 @@ def test_rows_whose_quote_is_gone_are_kept_and_named(tmp_path: Path) -> None:
     report = build(article)
     assert len(report.lost) == 1
     assert "blamed fog" in path.read_text("utf-8")
+
+
+def test_a_gap_that_names_a_line_of_a_changed_article_is_named(tmp_path: Path) -> None:
+    """Nothing tells where its line has gone; the next build, of the same article, is silent."""
+    article = tmp_path / "ferry.txt"
+    article.write_text(FIRST, "utf-8")
+    path = build(article).path
+    gap = '\n[[gap]]\nid = "depth"\nquestions = ["How deep?"]\nsays = "The story does not say."\nline = 1\n'
+    path.write_text(path.read_text("utf-8") + gap, "utf-8")
+    assert build(article).uncertain == ()
+    article.write_text("A photo of the ferry.\n\n" + FIRST, "utf-8")
+    assert build(article).uncertain == ("depth",)
+    assert build(article).uncertain == ()
+
+
+def test_a_table_is_no_article(tmp_path: Path) -> None:
+    """Built from by mistake, it stays as it is."""
+    article = tmp_path / "ferry.txt"
+    article.write_text(FIRST, "utf-8")
+    path = build(article).path
+    before = path.read_bytes()
+    with pytest.raises(UsageError, match=r"ferry\.toml is no article"):
+        build(path)
+    assert path.read_bytes() == before
+
+
+def test_others_can_read_a_table(tmp_path: Path) -> None:
+    """The bot may run as another user than its editor; whom an editor shut out stays out."""
+    article = tmp_path / "ferry.txt"
+    article.write_text(FIRST, "utf-8")
+    path = build(article).path
+    assert path.stat().st_mode & 0o777 == 0o644
+    path.chmod(0o640)
+    build(article)
+    assert path.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_table_that_is_not_toml_is_left_alone(tmp_path: Path) -> None:

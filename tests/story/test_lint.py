@@ -59,7 +59,7 @@ def test_the_seed_table_loads_without_a_fault() -> None:
 
 
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
-    """Ten different faults give ten sentences, each with the file and the row."""
+    """Fourteen faults give fourteen sentences, each with the file and the row."""
     body = (
         '[names]\n"Sofia" = ["capital"]\n'
         + fact(id="quote", quote="opened in May", questions=["q1"])
@@ -71,6 +71,9 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         + fact(id="question", questions=["Q5?"])
         + fact(id="Bad Id", questions=["q7"])
         + fact(id="status", status="done", questions=["q8"])
+        + fact(id="count", answer="Fourteen million", line=3, quote="12 million", questions=["q10"])
+        + fact(id="strange", quote="opened in May", colour="red", questions=["q11"])
+        + fact(id="date", quote=4, questions=["q12"])
         + '[[gap]]\nid = "empty"\nquestions = ["q9"]\nsays = ""\n'
     )
     _, faults = check_table(table(tmp_path, body))
@@ -85,10 +88,22 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
         ("fact question", "also stands in fact twice"),
         ("fact Bad Id", "small letters"),
         ("fact status", "status is 'done'"),
+        ("fact count", "'Fourteen' of the answer does not stand on line 3"),
+        ("fact strange", "colour is not a key"),
+        ("fact strange", "not verbatim on line 1"),
+        ("fact date", "quote must be text, in quotes"),
         ("gap empty", "says is empty"),
     ):
         assert any(line.startswith(f"bridge.toml: {row}: ") and rule in line for line in told), (row, told)
-    assert len(told) == 10
+    assert len(told) == 14
+
+
+def test_what_story_shows_has_a_length(tmp_path: Path) -> None:
+    """Source and date stand in a message beside the title."""
+    path = table(tmp_path, fact())
+    path.write_text(path.read_text("utf-8").replace("[story]\n", f'[story]\nsource = "{"x" * 201}"\n'), "utf-8")
+    (fault,) = check_table(path)[1]
+    assert "source is longer than 200 characters" in str(fault)
 
 
 def test_a_table_of_another_article_does_not_load(tmp_path: Path) -> None:

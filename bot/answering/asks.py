@@ -32,7 +32,7 @@ _OPENS = (
     r"|say|says|said|of|idea|about)\s+)"
 )
 _POLITE = re.compile(
-    r"^(?:\W*(?:hi|hey|hello|so|ok|um|please|pls)\b\W*)*(?:(?:can|could|would|will) (?:you|u|someone|anyone|somebody)"
+    r"^\W*(?:(?:hi|hey|hello|so|ok|um|please|pls)\b\W*)*(?:(?:can|could|would|will) (?:you|u|someone|anyone|somebody)"
     r"(?: (?:please|pls))?(?: (?:tell|explain|say|show|give|remind)(?: (?:me|us|to me))?)?"
     r"|(?:do|does|did) (?:you|u|we|anyone|anybody|it)(?: (?:know|say|tell|mention))"
     r"|is it (?:known|clear|stated|mentioned|said))\b",

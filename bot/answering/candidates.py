@@ -51,7 +51,10 @@ SIGNAL_NAMES = tuple(field.name for field in fields(Signals))
 
 @dataclass(frozen=True)
 class Candidate:
-    """A possible answer: its words, their passage, the fact they belong to, and the signals for it."""
+    """A possible answer: its words, their passage, the fact they belong to, and the signals for it.
+
+    `start` is where on the line a quote begins that may stand there twice; None where an editor quoted it.
+    """
 
     fact: Fact
     passage: Passage
@@ -59,6 +62,7 @@ class Candidate:
     quote: str
     signals: Signals
     reading: Reading
+    start: int | None = None
 
 
 def log_odds(probability: float) -> float:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.answering.reply import Answer
-from bot.answering.text import clean, content_words, words
+from bot.answering.text import BEHIND, clean, content_words, words
 
 MAX_QUESTION_WORDS = 30  # of the earlier question that a follow-up is ranked with
 
@@ -126,7 +126,7 @@ def named(message: str, name: str) -> str:
 
 def last_words(question: str) -> str:
     """As much of an earlier question as a follow-up is read with."""
-    return " ".join(question.split()[-MAX_QUESTION_WORDS:])
+    return " ".join(question.split()[-MAX_QUESTION_WORDS:]).removeprefix(BEHIND.lstrip())
 
 
 def names_another(message: str) -> bool:

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from bot.answering.cache import encode_all
-from bot.answering.encoder import Encoder, Encoding, Floats
+from bot.answering.encoder import MAX_TOKENS, Encoder, Encoding, Floats
 from bot.answering.interaction import GroupIndex, TextIndex, TokenWeights
 from bot.answering.passages import passages_of
 from bot.answering.reader import ReadPassage
+from bot.answering.text import BEHIND
 from bot.story.article import Sentence
 from bot.story.library import Story
 from bot.story.table import Fact, Gap
@@ -103,9 +104,12 @@ class StoryIndex:
     def rank(self, message: str, before: str = "") -> Ranking:
         """The ranking for a normalised message; `before` is the earlier question that it leans on, if it does."""
         alone = self._encoder.encode(message)
-        encoding = self._encoder.encode(f"{before} {message}") if before else alone
+        joined = f"{before}{BEHIND}{message}"
+        # What would be cut off is the follow-up itself.
+        leans = bool(before) and len(self._encoder.ids(joined)) < MAX_TOKENS
+        encoding = self._encoder.encode(joined) if leans else alone
         weights = self._weights(encoding)
-        if before:
+        if leans:
             weights[: -len(alone.ids)] *= BEFORE_WEIGHT
         sentences = self._sentence_index.scores(encoding, weights)
         ranks = self._passage_ranks(self._passage_index.scores(encoding, weights), sentences)

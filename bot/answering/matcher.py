@@ -86,6 +86,10 @@ class _Look:
     unknown: float
 
 
+def _drafted(line: int, text: str) -> Fact:
+    return Fact(f"line-{line}", "what", text, line, text, (text,))
+
+
 def _gives(kind: AnswerType, fact: Fact) -> bool:
     return is_kind(kind, fact.asks) and can_give(kind, fact.answer)
 
@@ -139,6 +143,8 @@ class Matcher:
         sentence = self._index.most_central(range(1, first[-1].line + 1)) if first else None
         if sentence is None:
             return None
+        if not self._story.drafted:  # no row says that
+            return _drafted(sentence.line, sentence.text)
         return replace(self._fact_at(sentence.line, sentence.start), answer=sentence.text, quote=sentence.text)
 
     def match(self, message: str, before: str = "", line: int = 0, given: Collection[str] = ()) -> Match:
@@ -187,11 +193,13 @@ class Matcher:
             closest = ranking.order[:DRAFT_PASSAGES_READ]
             least = max(ranking.ranks, default=0.0) - NEAR_RANK
             return tuple(dict.fromkeys((*(i for i in closest if ranking.ranks[i] >= least), *followed)))
-        lines = list(dict.fromkeys(one.fact.line for one in near))[:TABLE_PASSAGES_READ]
-        return tuple(self._passage_of(ranking, line) for line in lines)
+        found = dict.fromkeys(self._passage_of(ranking, one.fact.line, one.fact.quote) for one in near)
+        return tuple(found)[:TABLE_PASSAGES_READ]
 
-    def _passage_of(self, ranking: Ranking, line: int) -> int:
-        return next(i for i in ranking.order if self._passages[i].line == line)
+    def _passage_of(self, ranking: Ranking, line: int, quote: str = "") -> int:
+        """The closest passage of a line: of a very long one, among those that hold a quote where any does."""
+        on_line = [i for i in ranking.order if self._passages[i].line == line]
+        return next((i for i in on_line if quote in self._passages[i].text), on_line[0])
 
     def _look(self, message: str, wanted: AnswerType | None, ranking: Ranking, passages: Iterable[int]) -> _Look:
         readings = {i: self._reader.read(ranking.message, self._index.read_passages[i]) for i in passages}
@@ -216,7 +224,7 @@ class Matcher:
                 misfit = float(not can_give(look.wanted, answer))
                 fact = self._fact_at(passage.line, passage.start + span.start)
                 fitting = replace(signals, span=span.score / 10, type_misfit=misfit, **_shared(look, answer))
-                found.append(Candidate(fact, passage, answer, answer, fitting, reading))
+                found.append(Candidate(fact, passage, answer, answer, fitting, reading, passage.start + span.start))
         return found
 
     def _fact_candidates(self, look: _Look, near: Sequence[Near]) -> list[Candidate]:
@@ -224,7 +232,7 @@ class Matcher:
         return [self._fact_candidate(look, one, probability) for one, probability in zip(near, same, strict=True)]
 
     def _fact_candidate(self, look: _Look, near: Near, same: float) -> Candidate:
-        fact, i = near.fact, self._passage_of(look.ranking, near.fact.line)
+        fact, i = near.fact, self._passage_of(look.ranking, near.fact.line, near.fact.quote)
         reading, passage = look.readings.get(i, UNREAD), self._passages[i]
         span = reading.spans[0]
         signals = replace(
@@ -246,8 +254,7 @@ class Matcher:
         sentence = next((s for s in reversed(on_line) if s.start <= start), on_line[0])
         facts = [fact for fact in self._story.table.facts if fact.line == line]
         same = [fact for fact in facts if fact.quote in sentence.text]
-        drafted = Fact(f"line-{line}", "what", sentence.text, line, sentence.text, (sentence.text,))
-        return next(iter(same or facts), drafted)
+        return next(iter(same or facts), _drafted(line, sentence.text))
 
     def closest(self, message: str) -> tuple[Fact, ...]:
         """Facts whose questions (or lines, for a draft) come closest to a message: what to suggest."""

@@ -10,12 +10,16 @@ SmalltalkIntent = Literal["greeting", "thanks", "help", "identity", "farewell", 
 
 @dataclass(frozen=True)
 class Source:
-    """Where an answer stands: a story's line (from 1), the sentence verbatim, and the answer's words in it."""
+    """Where an answer stands: a story's line (from 1), the sentence verbatim, and the answer's words in it.
+
+    `at` is where in the text those words begin; -1 where none are marked.
+    """
 
     story: str
     line: int
     text: str
     marked: str = ""
+    at: int = -1
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from bot.answering.gate import Gate
 from bot.answering.matcher import Match, Matcher, Models
 from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Reply, Smalltalk, Source, Suggestion
 from bot.answering.smalltalk import smalltalk
-from bot.answering.text import clean, content_words, parts
+from bot.answering.text import BEHIND, clean, content_words, holds_words, parts
 from bot.story.library import Story
 from bot.story.table import Fact, Gap
 
@@ -54,6 +54,9 @@ class Step:
     probabilities: tuple[tuple[Candidate, float], ...]
     rule: str
     gate: Gate
+
+
+ORDINALS = ("first", "second", "third")  # a compound message is cut into three questions at most
 
 
 @dataclass(frozen=True)
@@ -106,17 +109,17 @@ class Responder:
         if remark and previous and previous.answer:
             reply = self._remark(remark, previous.answer)
             return Exchange(message, reply, previous, rule="a remark on the last answer")
-        intent = "empty" if remark else smalltalk(text)
-        if intent or not (content_words(text) or (previous and text)):
-            chat = Smalltalk(intent or "empty", self.story.title, self._openers())
-            return Exchange(message, chat, previous or Turn("", None), rule="smalltalk: nothing is asked of the story")
         written = self._matcher.written(text)
         if written:
             return self._exchange_of(message, text, written, previous)
-        gist = self._matcher.gist() if asks_for_gist(text) else None
+        intent = "empty" if remark else smalltalk(text)
+        gist = self._matcher.gist() if not intent and asks_for_gist(text) else None
         if gist:
             reply = self._answer_of(gist, gist.answer, gist.quote, GIST_SCORE)
             return Exchange(message, reply, Turn(text, reply, (reply,)), rule="what the story is about")
+        if intent or not (content_words(text) or (previous and text)):
+            chat = Smalltalk(intent or "empty", self.story.title, self._openers())
+            return Exchange(message, chat, previous or Turn("", None), rule="smalltalk: nothing is asked of the story")
         return self._of_parts(message, text, previous)
 
     def _of_parts(self, message: str, text: str, previous: Turn | None) -> Exchange:
@@ -127,7 +130,11 @@ class Responder:
             reply, step, turn = self._next(part, turn)
             decided.append((reply, step))
         replies = [reply for reply, _ in decided]
-        missing = tuple(_unanswered(reply, step) for reply, step in decided if not isinstance(reply, Answer))
+        missing = tuple(
+            _unanswered(reply, which)
+            for reply, which in zip(replies, ORDINALS, strict=False)
+            if not isinstance(reply, Answer)
+        )
         if len(missing) == len(replies) > 1:
             decided.append(self._decide(text))
             replies = [decided[-1][0]]
@@ -144,15 +151,17 @@ class Responder:
             reply, step = self._decide(part)
             answer = reply if isinstance(reply, Answer) else None
             return reply, step, Turn(part, answer or turn.answer, (answer,) if answer else ())
-        before, line = last_words(turn.question), turn.answer.sources[0].line if turn.answer else 0
+        # Of a compound message, the answer to its last question: all of them together are for remarks on the reply.
+        last = turn.given[-1] if turn.given else turn.answer
+        before, line = last_words(turn.question), last.sources[0].line if last else 0
         context = Context(before, line, turn.given, stranger=names_another(part))
-        if turn.answer and asks_who_said(part):
-            reply, step = self._decide(who_said(part, turn.answer.sources[0].text), replace(context, question=""))
+        if last and asks_who_said(part):
+            reply, step = self._decide(who_said(part, last.sources[0].text), replace(context, question=""))
         else:
-            reply, step = self._decide(self._with_name(part, turn.answer), context)
+            reply, step = self._decide(self._with_name(part, last), context)
         given = (*turn.given, reply)[-MAX_GIVEN:] if isinstance(reply, Answer) else turn.given
         answer = reply if isinstance(reply, Answer) else turn.answer
-        return reply, step, Turn(f"{before} {part}", answer, given)
+        return reply, step, Turn(f"{before}{BEHIND}{part}", answer, given)
 
     def _with_name(self, part: str, answer: Answer | None) -> str:
         """A follow-up with the person that the last answer named."""
@@ -182,10 +191,9 @@ class Responder:
         """The next candidates for a message whose answer, the fact `without`, was not what was asked."""
         text = clean(message)
         facts = [f for f in self._matcher.closest(self._matcher.normalised(text)) if f.id != without]
-        reply = DidYouMean(tuple(map(_suggestion, facts[:SUGGESTIONS])), 0.0)
-        return Exchange(
-            message, reply if facts else NotInStory(GENERAL_REFUSAL), Turn(text, None), rule="other candidates"
-        )
+        others = tuple(map(_suggestion, facts[:SUGGESTIONS]))
+        reply = DidYouMean(others, 0.0) if len(others) > 1 else NotInStory(GENERAL_REFUSAL, others)
+        return Exchange(message, reply, Turn(text, None), rule="other candidates")
 
     def suggest(self, typed: str, limit: int = 25) -> list[str]:
         """Questions of the table for what was typed so far, best first, each at most 100 characters."""
@@ -219,7 +227,8 @@ class Responder:
             ),
         )
         reply, rule = self._gated(match, scored, context)
-        return reply, Step(question, f"{before} {normalised}".strip(), match, tuple(scored), rule, self._gate)
+        understood = f"{before}{BEHIND}{normalised}" if before else normalised
+        return reply, Step(question, understood, match, tuple(scored), rule, self._gate)
 
     def _gated(self, match: Match, scored: list[tuple[Candidate, float]], context: Context) -> tuple[Reply, str]:
         strange = match.unknown >= OFF_TOPIC_UNKNOWN and match.best_rank < OFF_TOPIC_RANK
@@ -247,12 +256,13 @@ class Responder:
     def _answer(self, best: Candidate, score: float) -> Answer:
         corrects = best.reading.contradicts > best.reading.answers
         answer = best.answer if best.answer.strip() else best.passage.text
-        return replace(self._answer_of(best.fact, answer, best.quote, score), corrects=corrects)
+        return replace(self._answer_of(best.fact, answer, best.quote, score, best.start), corrects=corrects)
 
-    def _answer_of(self, fact: Fact, answer: str, quote: str, score: float) -> Answer:
-        text = self.story.article.sentence_with(fact.line, quote)
-        marked = answer if answer in text else quote if quote in text else ""
-        source = Source(self.story.name, fact.line, text, marked)
+    def _answer_of(self, fact: Fact, answer: str, quote: str, score: float, start: int | None = None) -> Answer:
+        shown = self.story.article.sentences_with(fact.line, quote, start)
+        marked = answer if answer in shown.text else quote if quote in shown.text else ""
+        at = shown.text.find(marked) if start is None else start - shown.start
+        source = Source(self.story.name, fact.line, shown.text, marked, at if marked else -1)
         return Answer(answer, (source,), fact.id, score, drafted=fact.status == "draft")
 
     def _remark(self, kind: str, answer: Answer) -> Reply:
@@ -260,10 +270,11 @@ class Responder:
             return answer
         source = answer.sources[0]
         others = [f for f in self.story.table.facts if f.line == source.line and f.id != answer.fact]
-        fresh = [f for f in others if f.answer not in answer.answer]
+        fresh = [f for f in others if not holds_words(answer.answer, f.answer)]
         suggestions = tuple(_suggestion(f) for f in (fresh or others)[:SUGGESTIONS])
         line = self.story.article.line(source.line)
-        whole = Source(source.story, source.line, line, answer.answer if answer.answer in line else "")
+        at = line.find(source.text) + source.at if source.marked else -1
+        whole = replace(source, text=line, at=at)
         return replace(answer, sources=(whole,), suggestions=suggestions)
 
     def _suggestions(self, match: Match, facts: list[Fact]) -> tuple[Suggestion, ...]:
@@ -283,17 +294,17 @@ class Responder:
 def _repeats(candidate: Candidate, said: Answer) -> bool:
     if candidate.fact.line != said.sources[0].line:
         return False
-    same_words = candidate.answer in said.answer or said.answer in candidate.answer
+    same_words = holds_words(said.answer, candidate.answer) or holds_words(candidate.answer, said.answer)
     return same_words or (candidate.fact.id == said.fact and not said.drafted)
 
 
-def _unanswered(reply: Reply, step: Step) -> str:
-    """What is said of a question that has no answer beside one that has."""
+def _unanswered(reply: Reply, which: str) -> str:
+    """What is said of a question that has no answer beside one that has. In public, no reader's words are repeated."""
     if isinstance(reply, NotInStory) and reply.gap:
         return reply.says
     if isinstance(reply, DidYouMean):
-        return f"Please ask on its own: “{step.question}”"
-    return f"The story doesn't say: “{step.question}”"
+        return f"Please ask your {which} question on its own."
+    return f"To your {which} question the story has no answer."
 
 
 def _suggestion(fact: Fact) -> Suggestion:
@@ -301,14 +312,11 @@ def _suggestion(fact: Fact) -> Suggestion:
 
 
 def _together(replies: list[Reply]) -> Reply:
-    """One reply to a compound message: the answers to its parts joined; the last reply where none is an answer.
-
-    Where a part has no answer, the last reply is the one to the whole message.
-    """
+    """One reply to a compound message: the answers to its parts joined; the last reply where none is an answer."""
     kept: list[Answer] = []
     for answer in replies:
-        if isinstance(answer, Answer) and not any(_covers(other.answer, answer.answer) for other in kept):
-            kept = [other for other in kept if not _covers(answer.answer, other.answer)] + [answer]
+        if isinstance(answer, Answer) and not any(holds_words(other.answer, answer.answer) for other in kept):
+            kept = [other for other in kept if not holds_words(answer.answer, other.answer)] + [answer]
     if not kept:
         return replies[-1]
     sources = tuple({(s.line, s.text): s for answer in kept for s in answer.sources}.values())
@@ -320,10 +328,6 @@ def _together(replies: list[Reply]) -> Reply:
         corrects=any(answer.corrects for answer in kept),
         drafted=any(answer.drafted for answer in kept),
     )
-
-
-def _covers(longer: str, shorter: str) -> bool:
-    return shorter.casefold().strip(" .") in longer.casefold()
 
 
 def build_responder(story: Story, models: Models) -> Responder:

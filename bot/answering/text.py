@@ -8,6 +8,9 @@ from collections.abc import Iterable
 
 MAX_MESSAGE = 600  # characters that are read; a question has 20 to 200, the rest of a long message is not one
 
+# Between an earlier question and the follow-up to it, as the model was taught; no cleaned message holds it.
+BEHIND = " >> "
+
 _MARKUP = re.compile(r"```.*?```|<(?:@[!&]?|#|a?:\w+:|t:)\S*?>|https?://\S+", re.DOTALL)
 _MARKDOWN = re.compile(r"[*_`~|>#\\]+")
 _WORD = re.compile(r"\w+(?:[-.]\w+)*", re.UNICODE)
@@ -21,7 +24,7 @@ STOP_WORDS = frozenset(
     "other our out over own please pls plz question re really s said same say says she should shouldn so some "
     "somebody someone something still such t tell than thanks that the their them then there these they thing "
     "things this those though tho through to too u under until up us ve very want was wasn way we well were weren "
-    "what whats when where whether which while who whos whom whose why will with won wonder wondering would "
+    "what whats when where whether which while who whos whom whose why will with wonder wondering would "
     "wouldn ya yeah yes yet you your yours article story news text anyway actually basically lol um uh hey hi btw "
     "bro dude lmao idk ur wait so yo".split()
 )  # closed-class words and what chat adds to them: none of them tells one fact from another
@@ -51,7 +54,14 @@ def fold_accents(text: str) -> str:
 
 def words(text: str) -> list[str]:
     """The words of a text in lower case, without a possessive ending."""
-    return [word.removesuffix("'s") for word in _WORD.findall(text.replace("’", "'").lower().replace("'s", ""))]
+    plain = text.replace("’", "'").lower().replace("won't", "will not").replace("'s", "")
+    return [word.removesuffix("'s") for word in _WORD.findall(plain)]
+
+
+def holds_words(text: str, part: str) -> bool:
+    """Whether the words of a part stand in a text, in a row: "3" does not stand in "13"."""
+    told = words(part)
+    return bool(told) and f" {' '.join(told)} " in f" {' '.join(words(text))} "
 
 
 def content_words(text: str) -> list[str]:

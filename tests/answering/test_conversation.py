@@ -123,6 +123,15 @@ def test_follow_ups_on_the_seed_story(seed_responder: Responder) -> None:
     assert other == seed_responder.respond("Who is Valery Gerasimov?").reply
 
 
+def test_a_follow_up_to_two_questions_leans_on_the_second(seed_responder: Responder) -> None:
+    """The line that it leans on is the last one quoted, though the reply quotes both."""
+    first = seed_responder.respond("When did North Korea confirm the deployment, and where will the monument stand?")
+    assert isinstance(first.reply, Answer)
+    assert [source.line for source in first.reply.sources] == [3, 15]
+    follow_up = seed_responder.respond("who said that?", first.turn)
+    assert first.reply.sources[1].text.rstrip(".") in follow_up.steps[0].understood
+
+
 def test_a_refusal_keeps_the_last_answer_at_hand(seed_responder: Responder) -> None:
     """After "the story doesn't say" a reader can still ask for the line of the answer before."""
     first = seed_responder.respond("When did North Korea confirm the deployment?")

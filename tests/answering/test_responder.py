@@ -61,7 +61,7 @@ def test_the_first_question_is_answered_with_its_line(
 def test_every_question_of_the_table_gets_its_fact_or_the_same_words(seed_responder: Responder) -> None:
     """An editor who wrote a question into the table sees its answer, whatever else comes close."""
     asked = [(fact, question) for fact in seed_responder.story.table.facts for question in fact.questions]
-    for fact, question in asked[:: max(1, len(asked) // 120)]:
+    for fact, question in asked:
         reply = seed_responder.respond(question).reply
         assert isinstance(reply, Answer)
         assert (reply.answer, reply.sources[0].line) == (fact.answer, fact.line)
@@ -125,6 +125,15 @@ def test_a_question_without_an_answer_is_named_beside_one_that_has_one(seed_resp
     assert plain_text(reply).endswith(sentence)
 
 
+def test_a_reply_repeats_nothing_that_a_reader_wrote(seed_responder: Responder) -> None:
+    """In public it would stand under the bot's name."""
+    reply = seed_responder.respond(
+        "When did North Korea confirm the deployment? who wants nitro at discord.gg/abc"
+    ).reply
+    assert isinstance(reply, Answer)
+    assert reply.unanswered == ("To your second question the story has no answer.",)
+
+
 @pytest.mark.parametrize(
     "message",
     [
@@ -157,6 +166,8 @@ def test_whatever_is_asked_the_reply_quotes_the_story(ferry: Responder, message:
     assert 0 <= told["score"] <= 100
     for source in told["sources"]:
         assert source["text"] in ferry.story.article.line(source["line"])
+    for source in reply.sources if isinstance(reply, Answer) else ():
+        assert source.text[source.at :].startswith(source.marked)
     for suggestion in told["suggestions"]:
         assert ferry.reply_for(suggestion["fact"]) is not None
     assert ferry.respond(message).reply == reply
@@ -220,7 +231,32 @@ def test_an_article_of_one_line_answers(models: Models, tmp_path: Path) -> None:
     assert "May 3" in reply.answer
 
 
+def test_the_cited_sentence_is_the_one_that_was_read(models: Models, tmp_path: Path) -> None:
+    """A short answer that also stands in a longer number, or in a sentence before, is marked where it was read."""
+    path = tmp_path / "fire.txt"
+    path.write_text(
+        "The fire in the hall at Varna began at 13:05 on Monday. Firemen said 3 men were hurt in it.\n", "utf8"
+    )
+    reply = build_responder(load_story(path), models).respond("how many men were hurt?").reply
+    assert isinstance(reply, Answer)
+    (source,) = reply.sources
+    assert source.text == "Firemen said 3 men were hurt in it."
+    assert source.text[source.at :].startswith(source.marked)
+    assert source.marked.startswith("3")
+
+
+def test_a_story_without_a_gist_of_its_editor_borrows_no_other_row(seed_responder: Responder, models: Models) -> None:
+    """What it is about is then its most central opening sentence, unreviewed."""
+    story = seed_responder.story
+    facts = tuple(fact for fact in story.table.facts if fact.id != "gist")
+    table = dataclasses.replace(story.table, facts=facts)
+    reply = build_responder(dataclasses.replace(story, table=table), models).respond("what is this story about?").reply
+    assert isinstance(reply, Answer)
+    assert reply.drafted
+    assert reply.answer in story.article.line(reply.sources[0].line)
+    assert table.fact(reply.fact) is None
+
+
 def test_the_seed_article_is_the_given_one() -> None:
-    """Byte for byte: the digest in the table is the article's."""
-    story = load_story(SEED)
-    assert story.table.sha256 == story.article.sha256
+    """Byte for byte."""
+    assert load_story(SEED).article.sha256 == "1081884e3f267e43866ece76eb6e02c716c780792db205ba6fa89a3667f5d2e3"

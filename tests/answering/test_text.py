@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.answering.asks import asked, can_give, may_serve
+from bot.answering.asks import asked, asks_for_gist, can_give, may_serve
+from bot.answering.conversation import aside, follows_up
 from bot.answering.smalltalk import smalltalk
 from bot.answering.spans import widened
 from bot.answering.spelling import Speller
-from bot.answering.text import MAX_MESSAGE, clean, content_words, parts
+from bot.answering.text import MAX_MESSAGE, clean, content_words, holds_words, parts
 from bot.story.table import Fact
 
 ENGLISH = {word: i for i, word in enumerate("soul people president letter crime when nuclear troops visited".split())}
@@ -47,6 +48,30 @@ def test_a_cleaned_message_is_short_and_printable(raw: str) -> None:
     assert len(text) <= MAX_MESSAGE
     assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs") for c in text)
     assert clean(text) == text
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["hi!! ", "so, ", "please?! ", "and ", "what is this ", "who said that ", "is it ", "a", "?", "'s ", "1.", "-"],
+)
+def test_no_message_takes_for_ever(piece: str) -> None:
+    """A pattern that tries every way to cut a long message would never come back from one of these."""
+    text = f"{piece * (MAX_MESSAGE // len(piece))} troops"
+    for look in (clean, asked, asks_for_gist, aside, follows_up, smalltalk, parts, content_words):
+        look(text)
+    assert len(clean(text)) <= MAX_MESSAGE
+
+
+@pytest.mark.parametrize(
+    ("text", "part", "holds"),
+    [
+        ("13 people", "3", False), ("April 28", "April 2", False), ("About 40 people", "40 people.", True),
+        ("the Network", "two", False), ("On April 28", "april 28", True), ("x", "!", False),
+    ],
+)  # fmt: skip
+def test_words_in_a_row(text: str, part: str, holds: bool) -> None:
+    """Whole words, whatever their case and marks."""
+    assert holds_words(text, part) is holds
 
 
 @pytest.mark.parametrize(

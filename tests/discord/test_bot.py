@@ -215,8 +215,9 @@ async def test_a_wrong_token_is_refused_at_login(server: FakeDiscord, library: L
 
 
 async def test_readers_markdown_and_mentions_cannot_break_a_reply(server: FakeDiscord, bot: SourcelineBot) -> None:
-    """Text full of markup gets a reply within the limits that pings nobody."""
+    """Text full of markup gets a reply within the limits that pings nobody and repeats none of it."""
     await server.dm("**@everyone** <@2000> ```py\nprint()``` [x](http://x) " + "> " * 900)
     call = await reply_in(server, DM)
-    assert len(call.body["content"]) <= 2000
+    assert 0 < len(call.body["content"]) <= 2000
     assert call.body["allowed_mentions"]["parse"] == []
+    assert not [part for part in ("everyone", "2000", "print", "http", "`", "> >") if part in call.body["content"]]

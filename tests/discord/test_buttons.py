@@ -156,6 +156,20 @@ async def test_a_press_is_shown_to_the_reader_alone_where_others_read_along(
     assert shown["content"]
 
 
+async def test_replies_to_presses_are_counted(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """An answer and other questions are replies; a line's neighbours are none."""
+    fact = bot.desk.responder().story.table.facts[4]
+    for number in (
+        f"sl:fact:{STORY}:{short(fact.id)}",
+        f"sl:other:{STORY}:{short(fact.id)}:{ANN['id']}",
+        f"sl:line:{STORY}:{short(fact.id)}",
+    ):
+        await server.press(number, row(number))
+        await server.call(ending="/callback")
+    await bot.close()
+    assert {kind: n for kind, n in bot.desk.metrics.replies.items() if n} == {"answer": 1, "did_you_mean": 1}
+
+
 @pytest.mark.parametrize("by", ["topic", "line", "kind"])
 @pytest.mark.parametrize("within", [{}, in_server(), in_group()], ids=["direct", "server", "group"])
 async def test_facts_are_turned_page_by_page(

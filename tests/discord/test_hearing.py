@@ -15,7 +15,7 @@ from bot.story.library import load_story
 from bot.surfaces.discord.buttons import short
 from bot.surfaces.discord.client import SourcelineBot
 from bot.surfaces.discord.desk import Desk
-from bot.surfaces.discord.hearing import UNREADABLE, looks_like_question
+from bot.surfaces.discord.hearing import ONLY_MY_ROLE, UNREADABLE, looks_like_question
 from bot.surfaces.discord.library import Library
 from bot.surfaces.discord.manners import (
     CHANNEL_MESSAGES,
@@ -38,6 +38,7 @@ from tests.discord.loopback import (
     GUILD,
     MESSAGE_CONTENT,
     QUIET,
+    ROLE,
     THREAD,
     FakeDiscord,
     in_server,
@@ -106,6 +107,33 @@ async def test_a_reply_whose_text_is_blanked_though_it_pings_gets_the_hint(
     extra: dict[str, Any] = {"mentions": [dict(BOT)], "attachments": [picture]}
     await server.guild_message("", **extra)
     assert (await said(server, IN_CHANNEL)).startswith("Ask me a question")
+
+
+@pytest.mark.parametrize(
+    ("readable", "text", "expected"),
+    [
+        (True, f"<@&{ROLE}> {CONFIRMED}", "**April 28**"),
+        (True, f"<@&{ROLE}>", "Ask me a question"),
+        (False, f"<@&{ROLE}> {CONFIRMED}", ONLY_MY_ROLE),
+        (False, f"<@&{ROLE}> {ME} {CONFIRMED}", "**April 28**"),
+    ],
+)
+async def test_a_mention_of_the_bot_s_own_role_is_one_of_the_bot(
+    server: FakeDiscord, library: Library, clock: Clock, readable: bool, text: str, expected: str
+) -> None:
+    """The two look alike to a reader; without the intent Discord blanks what mentions the role alone."""
+    async with connected(server, Desk(library, clock=clock, message_content=readable)):
+        await server.enter_guild()
+        await server.guild_message(text, mention_roles=[ROLE])
+        assert (await said(server, IN_CHANNEL)).startswith(expected)
+
+
+async def test_a_mention_of_another_role_is_left_alone(server: FakeDiscord, bot: SourcelineBot) -> None:
+    """Everybody's, here, as any role that people have."""
+    await server.enter_guild()
+    await server.guild_message(f"<@&{GUILD}> hello", mention_roles=[GUILD])
+    await server.guild_message(f"{ME} {CONFIRMED}")
+    assert "April 28" in await said(server, IN_CHANNEL)
 
 
 async def test_a_direct_message_follows_up_the_one_before(server: FakeDiscord, bot: SourcelineBot) -> None:
@@ -478,10 +506,10 @@ async def test_what_is_old_is_forgotten_without_being_asked(
     clock.now += 60  # as a button does, or an edit: later than any question
     bot.desk.conversations.remember(f"{ANN['id']}:{DM}", Turn(CONFIRMED, None), clock.now)
     clock.now += 841
-    bot.desk.tidy()
+    await bot.desk.tidy()
     assert (len(bot.desk.records), len(bot.desk.conversations)) == (0, 1)
     clock.now += 60
-    bot.desk.tidy()
+    await bot.desk.tidy()
     assert (len(bot.desk.records), len(bot.desk.conversations)) == (0, 0)
 
 

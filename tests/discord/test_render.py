@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 
 from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Reply, Smalltalk, Source, Suggestion
 from bot.surfaces.discord.buttons import buttons
-from bot.surfaces.discord.render import MAX_CONTENT, content, quoted, with_neighbours
+from bot.surfaces.discord.render import MAX_CONTENT, content, escaped, quoted, with_neighbours
 
 TITLE = "North Korea confirms it sent troops to Russia"
 TEXT = "North Korea on April 28 officially confirmed it."
-ANSWER = Answer("April 28", (Source("story", 3, TEXT, "April 28"),), "when", 90.0)
+ANSWER = Answer("April 28", (Source("story", 3, TEXT, "April 28", TEXT.index("April 28")),), "when", 90.0)
 ASKED = (Suggestion("When was it?", "when", 3), Suggestion("Where was it?", "where", 5))
 
 
@@ -38,6 +38,25 @@ def test_a_reply_as_text(reply: Reply, shown: str) -> None:
     assert re.sub(r"\\([^\w\s])", r"\1", content(reply, TITLE)) == shown
 
 
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [
+        ("[a](http://a) and [b](http://b)", r"\[a](http://a) and \[b](http://b)"),
+        ("[a](http://a)[b](http://b)", r"\[a](http://a)\[b](http://b)"),
+        ("*a* __b__ ~~c~~ ||d|| `e` \\", r"\*a\* \_\_b\_\_ \~\~c\~\~ \|\|d\|\| \`e\` \\"),
+        ("> a\n# b\n- c", r"\> a # b - c"),
+        ("# a", r"\# a"),
+        ("-# a-b", r"\-# a-b"),
+        ("(see [https://a.org/b_c_(d)~e])", r"(see \[https://a.org/b_c_(d)~e])"),
+        ("@everyone <@12345678901234567> <#1>", "@\u200beveryone \\<@\u200b12345678901234567> \\<#1>"),
+        ("https://a.org/b\\[c](http://d)**", r"https://a.org/b\\\[c](http://d)\*\*"),
+    ],
+)
+def test_text_is_shown_as_it_is(text: str, sent: str) -> None:
+    """No masked link, no mention and no other markup; a link works still."""
+    assert escaped(text) == sent
+
+
 def test_a_wrong_premise_opens_with_what_the_story_says() -> None:
     """Then the answer, in bold as ever."""
     corrected = Answer("April 28", ANSWER.sources, "when", 90.0, corrects=True)
@@ -47,10 +66,15 @@ def test_a_wrong_premise_opens_with_what_the_story_says() -> None:
 def test_the_marked_words_of_a_long_sentence_are_shown() -> None:
     """What is left out is left out around them, and says so."""
     text = "a " * 800 + "April 28" + " b" * 800
-    line = quoted(Source("story", 3, text, "April 28"), TITLE).splitlines()[0]
+    line = quoted(Source("story", 3, text, "April 28", text.index("April 28")), TITLE).splitlines()[0]
     assert line.startswith("> …")
     assert line.endswith("…")
     assert "**April 28**" in line
+
+
+def test_the_words_are_marked_where_they_were_read() -> None:
+    """Not where the same letters stand first."""
+    assert "> 13 men, **3** women\n" in quoted(Source("story", 3, "13 men, 3 women", "3", 8), TITLE)
 
 
 def test_context_has_the_line_between_its_neighbours() -> None:
@@ -77,7 +101,7 @@ def test_context_of_lines_full_of_markup_fits() -> None:
 
 def test_three_questions_have_three_sources() -> None:
     """Every answer of a message stands with its own line."""
-    sources = tuple(Source("story", line, f"On line {line}.", f"line {line}") for line in (1, 2, 3))
+    sources = tuple(Source("story", line, f"On line {line}.", f"line {line}", 3) for line in (1, 2, 3))
     text = content(Answer("one; two; three", sources, "when", 90.0), TITLE)
     assert re.findall(r"Line (\d) of", text) == ["1", "2", "3"]
 
@@ -89,19 +113,37 @@ def test_a_long_answer_is_cut_within_its_markup() -> None:
     assert "\n> North Korea on **April 28** " in text
 
 
-words = st.text(st.characters(exclude_categories=["Cs"]), max_size=600)
+MARKUP = (
+    "@everyone",
+    "@here",
+    "<@1>",
+    "<@12345678901234567>",
+    "<#7100>",
+    "[a](http://b)",
+    "**",
+    "`",
+    "\\",
+    "\n> ",
+    "\n",
+)
+words = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=600),
+    st.lists(st.one_of(st.sampled_from(MARKUP), st.text(max_size=5)), max_size=60).map("".join),
+)
 
 
 @given(before=words, marked=words, after=words, answer=words, title=words, corrects=st.booleans())
 def test_no_text_at_all_breaks_a_reply(
     before: str, marked: str, after: str, answer: str, title: str, corrects: bool
 ) -> None:
-    """Within Discord's limit, on the lines it should be, pinging nobody."""
-    source = Source("story", 3, before + marked + after, marked)
+    """Within Discord's limit, on the lines it should be, pinging nobody, with no markup but the bot's own."""
+    source = Source("story", 3, before + marked + after, marked, len(before))
     text = content(Answer(answer, (source, source), "fact", 1.0, corrects, drafted=True), title)
     assert len(text) <= MAX_CONTENT
-    assert "@everyone" not in text
-    assert not re.search(r"<@|<#", text.replace("\\<", ""))
+    assert not re.search(r"@(?:everyone|here|\d{17})", text)
+    bare = re.sub(r"\\.", "", text)
+    assert not re.search(r"[\[<`|]", bare)
+    assert bare.count("*") in (4, 8, 12), "bold is the answer, and its words in each line that says more"
     assert len(re.findall(r"^> ", text, re.MULTILINE)) == 2
 
 

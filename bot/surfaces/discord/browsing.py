@@ -6,6 +6,7 @@ from typing import Literal
 
 from discord import app_commands
 
+from bot.story.draft import shortened
 from bot.surfaces.discord.buttons import facts_page
 from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.failing import Interaction, say
@@ -15,7 +16,7 @@ from bot.surfaces.discord.render import escaped, with_neighbours
 HELP = (
     "I answer questions about the story “{title}”, and show the line that says so. What the story doesn't say, I don't "
     "answer.\n"
-    "- **Ask:** use /ask, write me a direct message, mention me, or reply to one of my answers to ask on.\n"
+    "- **Ask:** use /ask, write me a direct message, or mention me; to ask on, mention me in a reply to my answer.\n"
     "- **Check:** open the menu of anybody's message, Apps, *Check against the story*; only you see what it says.\n"
     "- **Browse:** /facts, /line and /story show what I answer from.\n"
     "- **Yours:** /privacy says what I keep, /forget-me clears it. Moderators choose with /setup."
@@ -30,6 +31,7 @@ WITH_LOG = (
     "leaves open. Nothing else you write goes to a log or to disk."
 )
 NOT_TOLD, NOT_REVIEWED = "not given", "none, the facts were drafted by the bot"
+MAX_VALUE = 200  # characters of a title, a date, a source: markup at most doubles each, and all of them fit
 FORGOTTEN = "Done: I have forgotten our conversation."
 
 
@@ -94,8 +96,9 @@ def _about(desk: Desk, name: str) -> str:
         ("Source", table.source or NOT_TOLD),
         ("Last review", table.reviewed or (NOT_REVIEWED if story.drafted else NOT_TOLD)),
     )
-    parts = [f"**{escaped(table.title)}**", f"{len(table.facts)} facts, {len(table.gaps)} known gaps"]
-    parts += [f"{label}: {escaped(value)}" for label, value in told]
+    title = escaped(shortened(table.title, MAX_VALUE))
+    parts = [f"**{title}**", f"{len(table.facts)} facts, {len(table.gaps)} known gaps"]
+    parts += [f"{label}: {escaped(shortened(value, MAX_VALUE))}" for label, value in told]
     others = len(desk.library.responders) - 1
     return "\n".join([*parts, f"{others} more to ask about: see the option story of /ask"] if others else parts)
 

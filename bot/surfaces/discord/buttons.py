@@ -88,6 +88,7 @@ class FactButton(
 
     async def press(self, interaction: Interaction, desk: Desk) -> None:
         """Answer the one who pressed: in private, or in the conversation where the two are alone."""
+        arrived = desk.clock()
         story = _story_of(desk, self.story)
         fact = _fact_of(desk, story, self.fact) if story else None
         answer = desk.library.responder(story).reply_for(fact.id) if fact else None
@@ -100,11 +101,10 @@ class FactButton(
             await say(interaction, with_neighbours(lines, fact.line), private=not _alone(interaction))
         else:
             turn = Turn(fact.questions[0], answer, (answer,), story=story)
-            desk.conversations.remember(
-                conversation_key(interaction.user.id, interaction.channel_id), turn, desk.clock()
-            )
+            desk.conversations.remember(conversation_key(interaction.user.id, interaction.channel_id), turn, arrived)
             view = buttons(story, answer, interaction.user.id)
             await say(interaction, content(answer, desk.title(story)), private=not _alone(interaction), view=view)
+            desk.metrics.replied(answer, desk.clock() - arrived)
 
 
 class OtherButton(
@@ -136,15 +136,17 @@ class OtherButton(
         if story is None or fact is None:
             await say(interaction, GONE if story else UNKNOWN_STORY)
             return
-        if desk.readers.pace(interaction.user.id, desk.clock()) is not Pace.GO:
+        arrived = desk.clock()
+        if desk.readers.pace(interaction.user.id, arrived) is not Pace.GO:
             await say(interaction, SLOW_DOWN)
             return
         private = not _alone(interaction)
         await interaction.response.defer(ephemeral=private, thinking=True)
-        record = desk.records.of_answer(interaction.message.id, desk.clock()) if interaction.message else None
+        record = desk.records.of_answer(interaction.message.id, arrived) if interaction.message else None
         exchange = await desk.alternatives(story, record.meant if record else fact.questions[0], fact.id)
         view = buttons(story, exchange.reply, self.asker)
         await say(interaction, content(exchange.reply, desk.title(story)), private=private, view=view)
+        desk.metrics.replied(exchange.reply, desk.clock() - arrived)
 
 
 class PageButton(

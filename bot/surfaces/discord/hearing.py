@@ -22,7 +22,8 @@ from bot.surfaces.discord.store import Choices
 log = logging.getLogger(__name__)
 
 EDIT_SECONDS = 60.0
-UNREADABLE = "I can read a reply only where it pings me: switch the ping on, or mention me."
+UNREADABLE = "I cannot read this reply: mention me in it."
+ONLY_MY_ROLE = "I cannot read this message, which mentions my role alone: mention me in it."
 _QUESTION_WORDS = (
     "who whom whose what when where which why how is are was were did do does has have had can could will would"
 ).split()
@@ -63,7 +64,12 @@ class Listener:
             return
         if message.guild is None and not isinstance(message.channel, discord.DMChannel):
             return  # of a server that is not known yet: no direct message
-        addressed = message.guild is None or me in message.mentions or _replied_to(message, me) is not None
+        addressed = (
+            message.guild is None
+            or me in message.mentions
+            or bool(_own_roles(message, me))
+            or _replied_to(message, me) is not None
+        )
         if not (addressed or self._desk.message_content) or not self._desk.take():
             return
         record = self._desk.records.open(_record_of(message, me, self._desk.clock()))
@@ -136,17 +142,11 @@ class Listener:
         if pace is not Pace.GO:
             if pace is Pace.NOTICE:
                 await self._send(message, SLOW_DOWN, None)
-        elif self._unreadable(heard):
+        elif hint := _unreadable(heard):
             if self._desk.hints.pace(message.author.id, heard.record.at) is Pace.GO:
-                await self._send(message, UNREADABLE, None)
+                await self._send(message, hint, None)
         elif not heard.record.gone:
             await self._answer(heard)
-
-    def _unreadable(self, heard: Heard) -> bool:
-        """Whether Discord blanked the text of a reply, as it does without the intent where no ping reaches the bot."""
-        message = heard.message
-        blank = not (message.content or message.attachments or message.stickers)
-        return blank and message.guild is not None and _replied_to(message, heard.me) is not None
 
     async def _answer(self, heard: Heard) -> None:
         desk, record = self._desk, heard.record
@@ -251,9 +251,27 @@ def _record_of(message: discord.Message, me: discord.ClientUser, arrived: float)
     )
 
 
+def _unreadable(heard: Heard) -> str | None:
+    """What to do where Discord blanked a text, as it does without the intent where nothing mentions the bot itself."""
+    message = heard.message
+    if message.content or message.attachments or message.stickers or message.guild is None:
+        return None
+    if _replied_to(message, heard.me) is not None:
+        return UNREADABLE
+    return ONLY_MY_ROLE if _own_roles(message, heard.me) else None
+
+
+def _own_roles(message: discord.Message, me: discord.ClientUser) -> list[discord.Role]:
+    """The role that Discord made for the bot in this server, where the message mentions it: the names look alike."""
+    return [role for role in message.role_mentions if role.tags and role.tags.bot_id == me.id]
+
+
 def _spoken(message: discord.Message, me: discord.ClientUser) -> str:
     """A message's text without the mention of the bot."""
-    return message.content.replace(f"<@{me.id}>", " ").replace(f"<@!{me.id}>", " ").strip()
+    text = message.content
+    for mention in (f"<@{me.id}>", f"<@!{me.id}>", *(role.mention for role in _own_roles(message, me))):
+        text = text.replace(mention, " ")
+    return text.strip()
 
 
 def _replied_to(message: discord.Message, me: discord.ClientUser) -> int | None:

@@ -6,6 +6,7 @@ and a search show, and it reads the same on a phone.
 
 from __future__ import annotations
 
+import re
 from typing import assert_never
 
 import discord
@@ -22,19 +23,21 @@ NOBODY = discord.AllowedMentions.none()
 _SOURCE_ROOMS = (900, 400, 150, 60)  # of a source's text; the widest with which the whole message fits
 _MAX_ANSWER = 500  # of an answer's text; a longer one is no short answer, and its source says the rest
 _MAX_SOURCES = 3  # one for each question of a message: more than three are not taken apart
+# A link as it is, or a character that Discord would take for markup. An opening bracket is enough: no masked link
+# begins without it, and a backslash before the closing one would become part of a link that stands there.
+_LINK_OR_MARKUP = re.compile(r"(?P<link>https?://[^\s<\[\\`*|]+)|[\\`*_~|\[<]|^[>#-]")
 _LINE_ROOMS = (550, 400, 250)  # of each line in context; markup at most doubles the last, and three still fit
 
 
 def escaped(text: str) -> str:
-    """Text that Discord shows as it is: no Markdown, no mention, no line break."""
-    plain = discord.utils.escape_markdown(" ".join(text.split()), as_needed=False)
-    return discord.utils.escape_mentions(plain).replace("<", "\\<")
+    """Text that Discord shows as it is, at most twice as long: no Markdown, no mention, no line break."""
+    plain = _LINK_OR_MARKUP.sub(lambda found: found["link"] or f"\\{found[0]}", " ".join(text.split()))
+    return discord.utils.escape_mentions(plain)
 
 
 def quoted(source: Source, title: str, room: int = _SOURCE_ROOMS[0]) -> str:
     """A source as a block quotation, the answer's words in it marked bold, with line number and story."""
-    text = _excerpt(source.text, source.marked, room)
-    at = text.find(source.marked) if source.marked else -1
+    text, at = _excerpt(source, room)
     if at >= 0 and source.marked.strip() != text.strip():
         end = at + len(source.marked)
         body = f"{_escaped_inside(text[:at])}**{escaped(source.marked)}**{_escaped_inside(text[end:])}"
@@ -43,14 +46,16 @@ def quoted(source: Source, title: str, room: int = _SOURCE_ROOMS[0]) -> str:
     return f"> {body}\n-# Line {source.line} of “{escaped(shortened(title, 120))}”"
 
 
-def _excerpt(text: str, marked: str, room: int) -> str:
-    """As much of a text as there is room for, around the marked words."""
-    at = text.find(marked) if marked else -1
-    if len(text) <= room or at < 0 or len(marked) > room:
-        return shortened(text, room)
-    start = max(0, min(at - (room - len(marked)) // 2, len(text) - room))
-    end = start + room
-    return f"{'…' if start else ''}{text[start:end]}{'…' if end < len(text) else ''}"
+def _excerpt(source: Source, room: int) -> tuple[str, int]:
+    """As much of a text as there is room for, and where in it the marked words begin; -1 where none are marked."""
+    text, at, length = source.text, source.at, len(source.marked)
+    if len(text) <= room:
+        return text, at
+    if at < 0 or length > room:
+        return shortened(text, room), -1
+    start = max(0, min(at - (room - length) // 2, len(text) - room))
+    before, after = "…" if start else "", "…" if start + room < len(text) else ""
+    return f"{before}{text[start : start + room]}{after}", at - start + len(before)
 
 
 def _escaped_inside(text: str) -> str:

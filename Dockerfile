@@ -17,7 +17,4 @@ ENV PATH=/opt/sourceline/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     SOURCELINE_CACHE=/home/sourceline/.cache/sourceline
 USER 10001
-# Loads models and tables as the bot does; the token and the network are left to the bot itself.
-HEALTHCHECK --interval=5m --timeout=30s --start-period=30s \
-    CMD ["sourceline", "ask", "--json", "health"]
 CMD ["sourceline", "run"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import os
 import sys
@@ -103,6 +104,8 @@ def _build(options: argparse.Namespace) -> int:
     print(f"{report.path}: {len(report.added)} rows drafted, {len(report.moved)} moved to their new line.")
     for row in report.lost:
         print(f"{report.path}: fact {row}: its quote is no longer in the article: mend or remove the row.")
+    for gap in report.uncertain:
+        print(f"{report.path}: gap {gap}: the article changed: look whether its line is still the closest one.")
     return FAILED if report.lost else DONE
 
 
@@ -142,7 +145,7 @@ def _doctor(settings: Settings) -> int:
 def _evaluate(options: argparse.Namespace, folder: Path) -> int:
     from bot.evaluation import Batch, run_evaluation
 
-    if bool(options.questions) == bool(options.stories):
+    if bool(options.questions) == bool(options.stories) or (options.stories and options.story):
         raise UsageError("eval needs either sets of messages (and --story), or --stories with a folder of both.")
     batches: Iterable[Batch]
     if options.stories:
@@ -185,6 +188,9 @@ def _dispatch(options: argparse.Namespace) -> int:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the exit status. Every expected failure is told in a sentence on standard error."""
     options = _parser().parse_args(arguments)
+    for stream in (sys.stdin, sys.stdout):  # half a character, typed or piped, is no reason to end
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     try:
         return _dispatch(options)
     except KeyboardInterrupt:

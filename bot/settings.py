@@ -20,14 +20,18 @@ def _text(env: Mapping[str, str], name: str) -> str:
 
 def _token(env: Mapping[str, str]) -> str:
     path = _text(env, "DISCORD_TOKEN_FILE")
-    if _text(env, "DISCORD_TOKEN"):
-        return _text(env, "DISCORD_TOKEN")
-    if not path:
-        return ""
-    try:
-        return Path(path).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"DISCORD_TOKEN_FILE names {path}, which cannot be read: give a readable file.") from error
+    token = _text(env, "DISCORD_TOKEN")
+    if path and not token:
+        try:
+            token = Path(path).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"DISCORD_TOKEN_FILE names {path}, which cannot be read: give a readable file.") from error
+    if not re.fullmatch(r"[!-~]*", token):  # no HTTP header could hold it
+        raise UsageError(
+            "The token in DISCORD_TOKEN or DISCORD_TOKEN_FILE holds a blank, a line break or a character that no token "
+            "has: copy it again from the developer portal, page Bot, and nothing beside it."
+        )
+    return token
 
 
 def _path(env: Mapping[str, str], name: str) -> Path | None:

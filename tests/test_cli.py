@@ -53,6 +53,22 @@ def test_ask_json_is_one_object_a_line(cache_folder: Path) -> None:
     assert replies[0]["source"]["line"] == 3
 
 
+@pytest.mark.parametrize("form", [(), ("--json",)], ids=["text", "JSON"])
+def test_a_message_that_is_no_text_is_answered(cache_folder: Path, form: tuple[str, ...]) -> None:
+    """Half a character on the command line, as a shell hands it over."""
+    done = run("ask", *form, "hello \udcff", cache=cache_folder, PYTHONIOENCODING="utf-8:strict")
+    assert (done.returncode, done.stderr) == (0, "")
+    shown = json.loads(done.stdout)["text"] if form else done.stdout
+    assert shown.startswith("Hello!")
+
+
+def test_a_line_that_is_no_text_costs_the_chat_no_other(cache_folder: Path) -> None:
+    """What comes before and behind it in a pipe is answered, and so is the line itself."""
+    done = run("chat", stdin=b"hello\nhi \xff\nbye\n", cache=cache_folder, PYTHONIOENCODING="utf-8:strict")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [part.split("!")[0] for part in done.stdout.split("\n") if "!" in part] == ["Hello", "Hello", "Goodbye"]
+
+
 def test_ask_explain_shows_what_decided(cache_folder: Path) -> None:
     """Candidates, their signals and the rule."""
     done = run("ask", "--explain", "When did North Korea confirm the deployment?", cache=cache_folder)

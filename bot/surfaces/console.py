@@ -47,9 +47,6 @@ def chat(responder: Responder, output: TextIO = sys.stdout) -> int:
             if sys.stdin.isatty():
                 print(file=output)
             return 0
-        except UnicodeDecodeError:
-            print("That was not UTF-8 text: please type it again.", file=output)
-            continue
         if message.strip().lower() in _LEAVING:
             return 0
         if not message.strip():

@@ -27,11 +27,13 @@ APP = {
     "bot_require_code_grant": False, "owner": ANN, "verify_key": "", "interactions_endpoint_url": None,
 }  # fmt: skip
 GUILD, CHANNEL, QUIET, THREAD, DM = "7000", "7100", "7200", "7300", "3000"
+ROLE = "7800"  # which Discord makes for the bot
 CATEGORY = "7900"
 IN_THREADS = 1 << 38
 MAY_SPEAK = 1024 + 2048 + 65536  # view the channel, send messages, read the history
 MESSAGE_CONTENT = 1 << 15
 EPHEMERAL, SUPPRESS_EMBEDS = 64, 4
+ENTRY_POINT = 4
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class FakeDiscord:
         self.faults: list[Fault] = []
         self.on_call: Callable[[Call], None] | None = None
         self.app: dict[str, Any] = dict(APP)
-        self.starts_left = 1000
+        self.starts_left, self.shards = 1000, 1
         self.shard = 0
         self.heartbeat_ms = 41250
         self.acknowledges = True
@@ -164,6 +166,7 @@ class FakeDiscord:
             "id": number, "name": "@everyone", "permissions": str(permissions), "position": 0, "color": 0,
             "hoist": False, "managed": False, "mentionable": False,
         }  # fmt: skip
+        own = {**everyone, "id": ROLE, "name": BOT["username"], "managed": True, "tags": {"bot_id": BOT["id"]}}
         silent = [{"id": number, "type": 0, "allow": "0", "deny": str(2048)}]
         channels = [
             {"id": CATEGORY, "type": 4, "name": "daily", "position": 0, "permission_overwrites": []},
@@ -180,7 +183,7 @@ class FakeDiscord:
         me = {"user": BOT, "roles": [], "joined_at": "2026-01-01T00:00:00+00:00", "deaf": False, "mute": False}
         return {
             "id": number, "name": "Readers", "owner_id": BOB["id"], "member_count": 2, "channels": channels,
-            "roles": [everyone], "members": [{**me, "flags": 0}], "emojis": [], "features": [],
+            "roles": [everyone, own], "members": [{**me, "flags": 0}], "emojis": [], "features": [],
         }  # fmt: skip
 
     async def enter_guild(self, *, permissions: int = MAY_SPEAK) -> None:
@@ -290,11 +293,14 @@ class FakeDiscord:
                 return _json(self.app)
             case ["GET", "gateway", *_]:
                 limit = {"total": 1000, "remaining": self.starts_left, "reset_after": 3_600_000, "max_concurrency": 1}
-                return _json({"url": str(self.gateway), "shards": 1, "session_start_limit": limit})
+                return _json({"url": str(self.gateway), "shards": self.shards, "session_start_limit": limit})
             case ["GET", "applications", _, "commands"]:
                 return _json(self.commands)
             case ["PUT", "applications", app, "commands"]:
-                self.commands = [_kept({**c, "id": str(next(self._ids)), "application_id": app}) for c in body]
+                sent = {command.get("id") for command in body}
+                if any(command["type"] == ENTRY_POINT and command["id"] not in sent for command in self.commands):
+                    return _json({"message": "You cannot remove this app's Entry Point command", "code": 50240}, 400)
+                self.commands = [_kept({"id": str(next(self._ids)), **c, "application_id": app}) for c in body]
                 return _json(self.commands)
             case ["POST", "interactions", number, _, "callback"]:
                 return self._callback(number, body)

@@ -47,6 +47,11 @@ def test_the_examples_use_variables_that_exist(name: str) -> None:
     assert set(OURS.findall(text)) <= known
 
 
+def test_the_image_checks_no_health_by_loading_the_models_again() -> None:
+    """A second copy of them says nothing about the bot."""
+    assert "HEALTHCHECK" not in (ROOT / "Dockerfile").read_text("utf-8")
+
+
 def test_the_image_holds_what_several_processes_need() -> None:
     """The examples set DATABASE_URL, so the image that they run has PostgreSQL's driver."""
     assert "'.[postgres]'" in (ROOT / "Dockerfile").read_text("utf-8")

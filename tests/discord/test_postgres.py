@@ -109,6 +109,19 @@ async def test_choices_are_kept_changed_and_removed(postgres: Postgres) -> None:
     await other.close()
 
 
+async def test_the_settings_belong_to_the_application_that_asked_first(postgres: Postgres) -> None:
+    """Of two at the same moment too; both are told the same."""
+    one, other = PostgresStore(postgres.url), PostgresStore(postgres.url)
+    owners = await asyncio.gather(one.owner(1000), other.owner(2**62))
+    assert owners[0] == owners[1]
+    assert owners[0] in (1000, 2**62)
+    async with one._connection() as db:
+        await db.execute("DELETE FROM sourceline_application")
+    assert [await one.owner(1000), await other.owner(2**62)] == [1000, 1000]
+    await one.close()
+    await other.close()
+
+
 async def test_a_server_s_setup_works_through_an_outage_of_the_database(
     server: FakeDiscord, library: Library, clock: Clock, postgres: Postgres, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -90,16 +90,19 @@ async def test_a_token_that_cannot_be_used_is_one_sentence_and_status_2(
     assert b"Traceback" not in stderr
 
 
-async def test_the_doctor_checks_everything_a_line_each(server: FakeDiscord, cache_folder: Path) -> None:
+async def test_the_doctor_checks_everything_a_line_each(
+    server: FakeDiscord, cache_folder: Path, tmp_path: Path
+) -> None:
     """With a token that works every line is ok and the exit status 0."""
-    process = await start(server, cache_folder, "doctor", DISCORD_TOKEN=TOKEN)
+    env = {"QUESTION_LOG": str(tmp_path / "questions.jsonl"), "METRICS_PORT": "0"}
+    process = await start(server, cache_folder, "doctor", DISCORD_TOKEN=TOKEN, **env)
     stdout, stderr = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0, stderr.decode()
     lines = stdout.decode().splitlines()
     assert all(line.startswith("ok ") for line in lines)
     for checked in (
         "models", "story north-korea-troops", "cache", "settings", "token", "application flags", "intents", "starts",
-        "install link", "clock",
+        "install link", "clock", "question log", "metrics",
     ):  # fmt: skip
         assert any(checked in line for line in lines), checked
 
@@ -185,7 +188,7 @@ async def test_a_killed_process_is_replaced(server: FakeDiscord, cache_folder: P
 async def test_a_crash_loop_waits_and_still_obeys(server: FakeDiscord, cache_folder: Path, tmp_path: Path) -> None:
     """After many crashes the process waits before it connects; SIGTERM ends the waiting."""
     now = time.time()
-    starts = json.dumps([now - second for second in range(30, 0, -1)])
+    starts = json.dumps([[now - second, 0] for second in range(30, 0, -1)])
     await asyncio.to_thread((tmp_path / "starts.json").write_text, starts)
     process = await start(server, cache_folder, "run", DISCORD_TOKEN=TOKEN, SOURCELINE_DATA=str(tmp_path))
     assert process.stderr is not None
@@ -198,15 +201,16 @@ async def test_a_crash_loop_waits_and_still_obeys(server: FakeDiscord, cache_fol
     assert server.identifies == []
 
 
+@pytest.mark.parametrize(("left", "shards"), [(3, 1), (23, 4)])
 async def test_with_too_few_starts_left_nothing_is_identified(
-    server: FakeDiscord, cache_folder: Path, tmp_path: Path
+    server: FakeDiscord, cache_folder: Path, tmp_path: Path, left: int, shards: int
 ) -> None:
-    """Discord's own count is read before the connection."""
-    server.starts_left = 3
+    """Discord's own count is read before the connection: all the shards that it recommends, and twenty beside them."""
+    server.starts_left, server.shards = left, shards
     process = await start(server, cache_folder, "run", DISCORD_TOKEN=TOKEN, SOURCELINE_DATA=str(tmp_path))
     assert process.stderr is not None
     log = b""
-    while b"only 3 starts are left today" not in log:
+    while f"only {left} starts are left today".encode() not in log:
         log += await asyncio.wait_for(process.stderr.readline(), 60)
     process.send_signal(signal.SIGTERM)
     await asyncio.wait_for(process.communicate(), 20)

@@ -6,7 +6,9 @@ import asyncio
 import io
 import json
 import logging
+import re
 import sys
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,20 +21,31 @@ from bot.answering.reply import Answer, NotInStory, Source
 from bot.errors import UsageError
 from bot.settings import Settings
 from bot.surfaces.discord import logs, preferences
+from bot.surfaces.discord.browsing import NO_LOG, WITH_LOG
 from bot.surfaces.discord.client import SourcelineBot
 from bot.surfaces.discord.desk import Desk
-from bot.surfaces.discord.doctor import check_clock, check_store
+from bot.surfaces.discord.doctor import check_clock, check_port, check_question_log, check_store
 from bot.surfaces.discord.health import Health, shards_connected
 from bot.surfaces.discord.library import Library
 from bot.surfaces.discord.metrics import Metrics
 from bot.surfaces.discord.question_log import KEPT_DAYS, QuestionLog
-from bot.surfaces.discord.run import NO_POSTGRES, make_store
+from bot.surfaces.discord.run import NO_POSTGRES, make_store, serve
 from bot.surfaces.discord.sqlite_store import SqliteStore
-from bot.surfaces.discord.starts import FREE_STARTS, LONGEST_PAUSE_S, WINDOW_S, Identifies, Starts, pause_for_limit
+from bot.surfaces.discord.starts import (
+    CALM_S,
+    FREE_STARTS,
+    LONGEST_PAUSE_S,
+    WINDOW_S,
+    Identifies,
+    Starts,
+    pause_for_limit,
+)
 from bot.surfaces.discord.store import Choices
 from tests.discord.conftest import Clock, connected
-from tests.discord.loopback import DM, MESSAGE_CONTENT, FakeDiscord
+from tests.discord.loopback import DM, ENTRY_POINT, MESSAGE_CONTENT, TOKEN, FakeDiscord
+from tests.discord.test_bot import COMMANDS
 
+ROOT = Path(__file__).resolve().parents[2]
 REPLY = Answer("April 28", (Source("story", 3, "On April 28."),), "confirmed-when", 90.0)
 
 
@@ -78,10 +91,24 @@ def test_a_wrong_setting_is_one_sentence_that_names_it(env: dict[str, str], name
     assert "\n" not in str(told.value)
 
 
+@pytest.mark.parametrize("token", ["x y", "x\ny", "x\x00y", "x\x7fy", "tokén"])
+def test_what_cannot_be_a_token_is_told_without_it(tmp_path: Path, token: str) -> None:
+    """Wherever it stands; blanks around it are no fault."""
+    path = tmp_path / "token"
+    path.write_text(token, "utf-8")
+    for env in ({"DISCORD_TOKEN": token}, {"DISCORD_TOKEN_FILE": str(path)}):
+        with pytest.raises(UsageError, match="copy it again from the developer portal") as told:
+            Settings.from_env(env)
+        assert token not in str(told.value)
+        assert "\n" not in str(told.value)
+    path.write_text("\n good \n", "utf-8")
+    assert Settings.from_env({"DISCORD_TOKEN_FILE": str(path)}).token == "good"
+
+
 def test_without_the_driver_a_database_url_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     """The extra that holds PostgreSQL's driver is named."""
     monkeypatch.setitem(sys.modules, "bot.surfaces.discord.postgres_store", None)
-    with pytest.raises(UsageError, match=r"sourceline\[postgres\]"):
+    with pytest.raises(UsageError, match=r'pip install -e "\.\[postgres\]"'):
         make_store(Settings.from_env({"DATABASE_URL": "postgresql://a@b/c"}))
 
 
@@ -131,6 +158,16 @@ def test_a_crash_loop_pauses_longer_and_longer(tmp_path: Path) -> None:
     assert len(pauses) < 100
 
 
+@pytest.mark.parametrize(("lived", "paused"), [(CALM_S, True), (CALM_S + 1, False)])
+def test_a_life_is_counted_from_the_end_of_its_pause(tmp_path: Path, lived: float, paused: bool) -> None:
+    """However long the pause was: ten minutes of life are no crash."""
+    starts, now, pause = Starts(tmp_path / "starts.json"), 1_000_000.0, 0.0
+    for _ in range(20):
+        pause = starts.begin(now)
+        now += pause + lived
+    assert (pause > 0) is paused
+
+
 def test_a_good_end_and_a_long_life_are_no_crash(tmp_path: Path) -> None:
     """Restarts by hand and a crash a day later start at once."""
     starts = Starts(tmp_path / "starts.json")
@@ -141,12 +178,38 @@ def test_a_good_end_and_a_long_life_are_no_crash(tmp_path: Path) -> None:
         starts.ended_well()
 
 
-@pytest.mark.parametrize("content", ["", "no json", "[1, null]", '{"a": 1}'])
+@pytest.mark.parametrize("content", ["", "no json", "[1, null]", "[[1, null]]", "[[1]]", '{"a": 1}'])
 def test_a_damaged_file_of_starts_is_begun_anew(tmp_path: Path, content: str) -> None:
     """It is no reason not to start."""
     path = tmp_path / "starts.json"
     path.write_text(content, "utf-8")
     assert Starts(path).begin(1_000_000.0) == 0.0
+
+
+@pytest.mark.parametrize(("token", "told"), [("wrong", "does not know this token"), (TOKEN, "METRICS_PORT")])
+async def test_a_start_that_never_connects_is_no_crash(
+    server: FakeDiscord, library: Library, tmp_path: Path, token: str, told: str
+) -> None:
+    """A wrong token and a taken port use up no identify."""
+    settings = Settings(token=token, data=tmp_path)
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as taken:
+        if token == TOKEN:
+            settings = replace(settings, metrics_port=taken.sockets[0].getsockname()[1])
+        with pytest.raises(UsageError, match=told):
+            await serve(settings, library)
+    assert server.identifies == []
+    assert not (tmp_path / "starts.json").exists()
+
+
+async def test_each_process_keeps_its_own_starts(server: FakeDiscord, library: Library, tmp_path: Path) -> None:
+    """Two that share a folder, each with shards of its own."""
+    server.refuse_identify = 4014
+    for first in (2, 3):
+        settings = Settings(token=TOKEN, data=tmp_path, shard_count=4, shard_ids=(first,))
+        with pytest.raises(UsageError, match="refused an intent"):
+            await serve(settings, library)
+    found = await asyncio.to_thread(lambda: {p.name: json.loads(p.read_text()) for p in tmp_path.glob("starts*")})
+    assert {name: len(starts) for name, starts in found.items()} == {"starts-2.json": 1, "starts-3.json": 1}
 
 
 def test_starts_that_cannot_be_kept_do_not_stop_the_bot(tmp_path: Path) -> None:
@@ -236,8 +299,20 @@ def test_metrics_are_cumulative_and_complete() -> None:
         assert line in lines
 
 
+async def asked_by_compose(address: str) -> int:
+    """The exit status of the health check in the Compose example, asked of another address."""
+    text = await asyncio.to_thread((ROOT / "deploy" / "compose.yaml").read_text, "utf-8")
+    (code,) = re.findall(r'test: \["CMD", "python", "-c", "(.*)"\]', text)
+    (port,) = re.findall(r'METRICS_PORT: "(\d+)"', text)
+    code = code.replace(f"http://127.0.0.1:{port}", address)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, stderr=asyncio.subprocess.DEVNULL, env={"NO_PROXY": "*"}
+    )
+    return await process.wait()
+
+
 async def test_health_tells_whether_the_gateway_is_connected(server: FakeDiscord, bot: SourcelineBot) -> None:
-    """200 while connected, 503 after; the metrics count what was sent."""
+    """200 while connected, 503 after, also to the check of the container; the metrics count what was sent."""
     health = Health(bot, "127.0.0.1", 0)
     await health.start()
     await bot.wait_until_ready()
@@ -248,6 +323,7 @@ async def test_health_tells_whether_the_gateway_is_connected(server: FakeDiscord
     async with aiohttp.ClientSession() as session:
         async with session.get(f"{health.address}/healthz") as response:
             assert (response.status, await response.text()) == (200, "ok\n")
+        assert await asked_by_compose(health.address) == 0
         async with session.get(f"{health.address}/metrics") as response:
             assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
             text = await response.text()
@@ -257,6 +333,7 @@ async def test_health_tells_whether_the_gateway_is_connected(server: FakeDiscord
         await bot.close()
         async with session.get(f"{health.address}/healthz") as response:
             assert response.status == 503
+        assert await asked_by_compose(health.address) != 0
     await health.stop()
 
 
@@ -276,6 +353,22 @@ def test_the_question_log_keeps_questions_without_names_and_expires(tmp_path: Pa
     assert [json.loads(line)["question"] for line in path.read_text("utf-8").splitlines()] == ["Later?"]
 
 
+async def test_the_question_log_is_pruned_without_a_question(
+    server: FakeDiscord, library: Library, clock: Clock, tmp_path: Path
+) -> None:
+    """From the start, and daily: what is kept for a month does not stay longer where nobody asks."""
+    path, today = tmp_path / "questions.jsonl", date(2026, 11, 1)
+    log = QuestionLog(path)
+    log.add(today, "story", "When was it?", REPLY)
+    log.prune(today + timedelta(days=KEPT_DAYS))
+    assert "When was it?" in path.read_text("utf-8")
+    log.prune(today + timedelta(days=KEPT_DAYS + 1))
+    assert path.read_text("utf-8") == ""
+    path.write_text('{"day": "2020-01-01"}\n', "utf-8")
+    async with connected(server, Desk(library, clock=clock, question_log=QuestionLog(path))):
+        assert await asyncio.to_thread(path.read_text, "utf-8") == ""
+
+
 def test_the_question_log_takes_what_no_file_can_hold(tmp_path: Path) -> None:
     """Half a character, as JSON can carry it, is replaced."""
     path = tmp_path / "questions.jsonl"
@@ -290,6 +383,26 @@ async def test_the_doctor_names_a_missing_driver_in_its_line(monkeypatch: pytest
     assert (good, told) == (False, f"settings: {NO_POSTGRES}")
 
 
+@pytest.mark.parametrize("name", ["log/questions.jsonl", "file/questions.jsonl", "folder"])
+def test_the_doctor_tries_the_question_log(tmp_path: Path, name: str) -> None:
+    """Its folder is made if need be; a file in its way, or a folder in its place, is told."""
+    (tmp_path / "file").write_text("", "utf-8")
+    (tmp_path / "folder").mkdir()
+    good, told = check_question_log(tmp_path / name)
+    assert good is name.startswith("log")
+    assert told.startswith(f"question log: {tmp_path / name}")
+
+
+async def test_the_doctor_tries_the_metrics_port() -> None:
+    """A taken one is told as the bot itself would."""
+    assert await check_port("127.0.0.1", 0) == (True, "metrics: 127.0.0.1, port 0")
+    async with await asyncio.start_server(lambda *_: None, "127.0.0.1", 0) as taken:
+        port = taken.sockets[0].getsockname()[1]
+        good, told = await check_port("127.0.0.1", port)
+    assert not good
+    assert told.startswith(f"metrics: METRICS_PORT {port} cannot be listened on (")
+
+
 async def test_the_doctor_goes_on_where_discord_does_not_tell_the_time(
     server: FakeDiscord, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,34 +411,65 @@ async def test_the_doctor_goes_on_where_discord_does_not_tell_the_time(
     assert await check_clock() == (True, "clock: Discord did not tell its time")
 
 
+@pytest.mark.parametrize("wanted", [True, False])
 async def test_questions_are_logged_only_where_the_host_wants_it(
-    server: FakeDiscord, library: Library, clock: Clock, tmp_path: Path
+    server: FakeDiscord, library: Library, clock: Clock, tmp_path: Path, wanted: bool
 ) -> None:
-    """/privacy tells of it; no number or name of a reader is in the file."""
+    """/privacy tells which; no number or name of a reader is in the file."""
     path = tmp_path / "questions.jsonl"
-    async with connected(server, Desk(library, clock=clock, question_log=QuestionLog(path))):
+    log = QuestionLog(path) if wanted else None
+    async with connected(server, Desk(library, clock=clock, question_log=log)):
         await server.slash("privacy")
-        assert "keeps the text of questions" in (await server.call(ending="/callback")).body["data"]["content"]
+        told = (await server.call(ending="/callback")).body["data"]["content"]
+        assert (WITH_LOG in told, NO_LOG in told) == (wanted, not wanted)
         await server.dm("hello")
         await server.call(ending=f"/channels/{DM}/messages")
+    if not wanted:
+        assert await asyncio.to_thread(lambda: list(tmp_path.iterdir())) == []
+        return
     (row,) = await asyncio.to_thread(lambda: [json.loads(line) for line in path.read_text("utf-8").splitlines()])
     assert set(row) == {"day", "story", "kind", "fact", "question"}
 
 
+async def test_a_question_log_that_cannot_be_written_is_tried_again(
+    server: FakeDiscord, library: Library, clock: Clock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line in the log as long as it fails, and /privacy goes on telling of the file that lies there."""
+    path = tmp_path / "log" / "questions.jsonl"
+    path.parent.write_text("no folder", "utf-8")
+    desk = Desk(library, clock=clock, question_log=QuestionLog(path))
+    with caplog.at_level(logging.ERROR):
+        async with connected(server, desk):
+            for question in ("When was it?", "Who was it?"):
+                await desk.note("story", question, REPLY)
+            await server.slash("privacy")
+            assert WITH_LOG in (await server.call(ending="/callback")).body["data"]["content"]
+            await asyncio.to_thread(path.parent.unlink)
+            await desk.note("story", "Where was it?", REPLY)
+    (row,) = await asyncio.to_thread(lambda: [json.loads(line) for line in path.read_text("utf-8").splitlines()])
+    assert row["question"] == "Where was it?"
+    (line,) = [record.message for record in caplog.records]
+    assert line.startswith("the question log cannot be written (")
+
+
 async def test_commands_are_published_once(server: FakeDiscord, library: Library, clock: Clock) -> None:
-    """A second start finds them as they are; a change, or somebody else's, is published over."""
+    """A second start finds them as they are; a change is published over, and Discord's own command stays."""
     puts: list[Any] = []
     for expected in (1, 1, 2):
         if expected == 2:
             server.commands[0] = {**server.commands[0], "description": "changed elsewhere"}
         elif server.commands:
-            server.commands.append({"id": "77", "application_id": "1000", "type": 4, "name": "launch"})
+            server.commands.append({"id": "77", "application_id": "1000", "type": ENTRY_POINT, "name": "launch"})
         async with connected(server, Desk(library, clock=clock)):
             while not server.calls.empty():
                 call = server.calls.get_nowait()
                 if call.method == "PUT":
                     puts.append(call)
         assert len(puts) == expected
+    launch = next(command for command in server.commands if command["name"] == "launch")
+    assert (launch["id"], launch["type"]) == ("77", ENTRY_POINT)
+    assert {command["name"] for command in server.commands} == {*COMMANDS, "launch"}
+    assert "changed elsewhere" not in {command["description"] for command in server.commands}
 
 
 async def test_commands_that_cannot_be_published_do_not_stop_the_bot(

@@ -112,6 +112,22 @@ async def test_a_story_is_told_with_all_that_the_table_says_of_it(
         ]  # fmt: skip
 
 
+async def test_a_story_with_long_values_is_told_within_the_limit(
+    server: FakeDiscord, seed_responder: Responder, clock: Clock
+) -> None:
+    """However much of them must be escaped; what is cut says so."""
+    long = "*" * 900
+    known = copy(seed_responder)
+    table = replace(seed_responder.story.table, title=long, date=long, source=long, reviewed=long)
+    known.story = replace(seed_responder.story, table=table)
+    async with connected(server, Desk(Library({"known": known}, "known"), clock=clock)):
+        await server.slash("story")
+        shown = await told(server)
+    assert len(shown) <= 2000
+    stars = "\\*" * 199 + "…"
+    assert shown.splitlines()[2:] == [f"Date: {stars}", f"Source: {stars}", f"Last review: {stars}"]
+
+
 async def test_the_choice_of_stories_is_completed_by_title(
     server: FakeDiscord, two_stories: Library, clock: Clock, settings_file: Path
 ) -> None:
@@ -258,6 +274,62 @@ async def test_a_removal_while_the_bot_is_away_is_made_up_for(
     async with connected(server, Desk(library, store=store, clock=clock)) as bot:
         await asyncio.wait_for(bot.swept.wait(), 10)
         assert await store.servers() == {int(GUILD)}
+
+
+async def test_another_application_s_settings_are_left_alone(
+    server: FakeDiscord, library: Library, clock: Clock, settings_file: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A second token on the same data knows nothing of the first one's servers: it says what to do."""
+    first = SqliteStore(settings_file)
+    assert await first.owner(77) == 77
+    await first.save(int(GUILD), 0, Choices(private=True))
+    await first.close()
+    store = SqliteStore(settings_file)
+    with caplog.at_level(logging.WARNING):
+        async with connected(server, Desk(library, store=store, clock=clock)):
+            assert await store.servers() == {int(GUILD)}
+    assert [record.message for record in caplog.records] == [
+        "the settings belong to application 77, this is 1000: give each application a data folder and a database of "
+        "its own"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("event", "place", "gone"),
+    [
+        ("CHANNEL_DELETE", CHANNEL, {"id": CHANNEL, "type": 0, "guild_id": GUILD}),
+        ("CHANNEL_DELETE", CATEGORY, {"id": CATEGORY, "type": 4, "guild_id": GUILD}),
+        ("THREAD_DELETE", THREAD, {"id": THREAD, "type": 11, "guild_id": GUILD, "parent_id": CHANNEL}),
+    ],
+    ids=["channel", "category", "thread"],
+)
+async def test_what_was_chosen_for_a_channel_leaves_with_it(
+    server: FakeDiscord, bot: SourcelineBot, settings_file: Path, event: str, place: str, gone: dict[str, Any]
+) -> None:
+    """A channel, a category or a thread that nobody has opened lately; the server's own choices stay."""
+    await server.enter_guild()
+    await bot.desk.preferences.change(int(GUILD), 0, private=True)
+    await bot.desk.preferences.change(int(GUILD), int(place), hears="nothing")
+    await server.push(event, gone)
+    await server.slash("help")
+    await told(server)
+    await bot.close()
+    store = SqliteStore(settings_file)
+    assert await store.load(int(GUILD)) == {0: Choices(private=True)}
+    await store.close()
+
+
+async def test_a_channel_that_is_deleted_while_there_is_no_store_is_no_error(
+    server: FakeDiscord, library: Library, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nothing was chosen that could stay."""
+    with caplog.at_level(logging.ERROR):
+        async with connected(server, Desk(library, clock=clock)):
+            await server.enter_guild()
+            await server.push("CHANNEL_DELETE", {"id": CHANNEL, "type": 0, "guild_id": GUILD})
+            await server.slash("help")
+            await told(server)
+    assert caplog.records == []
 
 
 async def test_an_outage_of_a_server_removes_nothing(server: FakeDiscord, bot: SourcelineBot) -> None:

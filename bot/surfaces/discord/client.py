@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from typing import Any
 
 import discord
@@ -18,6 +19,7 @@ from bot.surfaces.discord.hearing import Listener
 from bot.surfaces.discord.moderating import add_setup
 from bot.surfaces.discord.render import NOBODY
 from bot.surfaces.discord.starts import Identifies
+from bot.surfaces.discord.store import StoreUnavailableError
 from bot.surfaces.discord.syncing import sync
 
 log = logging.getLogger(__name__)
@@ -61,6 +63,7 @@ class SourcelineBot(discord.AutoShardedClient):
         for add in FEATURES:
             add(self.tree, self.desk)
         self.add_dynamic_items(*LASTING)
+        await self.desk.tidy()  # a file may have grown old while the bot was not running
         self._tidying = asyncio.create_task(self._tidy())
         if not self.shard_ids or 0 in self.shard_ids:
             await sync(self.tree, self)
@@ -81,7 +84,7 @@ class SourcelineBot(discord.AutoShardedClient):
     async def _tidy(self) -> None:
         while True:
             await asyncio.sleep(TIDY_S)
-            self.desk.tidy()
+            await self.desk.tidy()
 
     async def _stop(self) -> None:
         if self._tidying is not None:
@@ -98,7 +101,8 @@ class SourcelineBot(discord.AutoShardedClient):
         log.info("ready: %d servers, shards %s", len(self.guilds), sorted(self.shards))
         if not self._left_are_forgotten:  # where the settings are away, the next connection tries again
             self._left_are_forgotten = await self.desk.preferences.sweep(
-                lambda server: self._serves(server) and self.get_guild(server) is None
+                self.application_id or 0,
+                lambda server: self._serves(server) and self.get_guild(server) is None,
             )
             self.swept.set()
 
@@ -106,6 +110,14 @@ class SourcelineBot(discord.AutoShardedClient):
         """Remove a server's settings with the bot."""
         self.desk.take()  # closing waits for it
         await self.desk.preferences.forget(guild.id)
+
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        """Remove a channel's settings with it, or a category's."""
+        await self._forget_place(channel.guild.id, channel.id)
+
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        """Remove a thread's settings with it."""
+        await self._forget_place(payload.guild_id, payload.thread_id)
 
     async def on_message(self, message: discord.Message) -> None:
         """Hear a message."""
@@ -131,6 +143,11 @@ class SourcelineBot(discord.AutoShardedClient):
         """Hear that messages were deleted."""
         for number in payload.message_ids:
             await self._listener.deleted(number)
+
+    async def _forget_place(self, server: int, place: int) -> None:
+        self.desk.take()  # closing waits for it
+        with suppress(StoreUnavailableError):  # nobody can be told; the row is only of no more use
+            await self.desk.preferences.reset(server, place)
 
     def _serves(self, server: int) -> bool:
         return (server >> 22) % (self.shard_count or 1) in self.shards

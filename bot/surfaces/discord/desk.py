@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
@@ -64,8 +64,9 @@ class Desk:
         self.readers = Cooldown(READER_MESSAGES, READER_SECONDS)
         self.channels = Cooldown(CHANNEL_MESSAGES, CHANNEL_SECONDS)
         self.silences = Silences()
-        self.hints = Cooldown(1, 900.0)  # a reader is told once that a reply without a ping cannot be read
+        self.hints = Cooldown(1, 900.0)  # a reader is told once that a message cannot be read
         self.question_log = question_log
+        self._log_failed = False
         # A responder never changes, so threads share it; lanes keep every reader's order.
         self._thinker = ThreadPoolExecutor(max_workers=THINKERS, thread_name_prefix="answer")
         self._in_hand: set[asyncio.Task[Any]] = set()
@@ -119,26 +120,22 @@ class Desk:
 
     async def note(self, story: str, question: str, reply: Reply) -> None:
         """Write a question to the host's log of questions, where there is one. Never raises."""
-        if self.question_log is None:
-            return
-        add = partial(self.question_log.add, datetime.now(UTC).date(), story, question, reply)
-        try:
-            await asyncio.to_thread(add)
-        except OSError as error:
-            log.error("the question log cannot be written: %s", error.strerror)
-            self.question_log = None
+        if self.question_log is not None:
+            await self._log(partial(self.question_log.add, _today(), story, question, reply))
 
     def forget(self, reader: int) -> None:
         """Clear what is kept of a reader."""
         self.conversations.forget(f"{reader}:")
         self.records.forget(reader)
 
-    def tidy(self) -> None:
-        """Let go of what is older than readers are told that it is kept."""
+    async def tidy(self) -> None:
+        """Let go of what is older than readers are told that it is kept. Never raises."""
         now = self.clock()
         self.records.expire(now)
         self.conversations.remember(_NOBODY, Turn("", None), now)  # remembering lets go of all that is too old
         self.conversations.forget(_NOBODY)
+        if self.question_log is not None:
+            await self._log(partial(self.question_log.prune, _today()))
 
     async def close(self, patience_s: float) -> None:
         """Take nothing more, let what is in hand finish as far as the time allows, and close the store."""
@@ -152,8 +149,23 @@ class Desk:
         self._thinker.shutdown(wait=False, cancel_futures=True)
         await self.preferences.close()
 
+    async def _log(self, work: Callable[[], None]) -> None:
+        """Do something to the log of questions, off the event loop; a failure is told once, until it works again."""
+        try:
+            await asyncio.to_thread(work)
+        except OSError as error:
+            if not self._log_failed:
+                log.error("the question log cannot be written (%s): it is tried again", error.strerror)
+            self._log_failed = True
+        else:
+            self._log_failed = False
+
     async def _think(self, work: Callable[..., Exchange], *arguments: object) -> Exchange:
         return await asyncio.get_running_loop().run_in_executor(self._thinker, partial(work, *arguments))
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
 
 
 def _places(channel: object) -> list[int]:

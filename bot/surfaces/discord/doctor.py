@@ -17,7 +17,7 @@ from bot.answering.matcher import Models
 from bot.errors import SourcelineError, UsageError
 from bot.settings import Settings
 from bot.story.library import load_story, seeds_folder, story_paths
-from bot.surfaces.discord.run import make_store
+from bot.surfaces.discord.run import PORT_TAKEN, make_store
 from bot.surfaces.discord.starts import RESERVE
 from bot.surfaces.discord.store import StoreUnavailableError
 
@@ -53,15 +53,39 @@ def check_tables(folder: Path) -> Iterator[Check]:
             yield True, f"story {path.stem}: {len(story.table.facts)} facts, {kind}"
 
 
+def _try_to_write(folder: Path) -> None:
+    """Make a file in a folder, and the folder if need be. Raises OSError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
+
+
 def check_cache(folder: Path) -> Check:
     """Whether encodings can be kept; the bot also runs without."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
+        _try_to_write(folder)
     except OSError as error:
         return True, f"cache: {folder} cannot be written ({error.strerror}); every start encodes the stories anew"
     return True, f"cache: {folder}"
+
+
+def check_question_log(path: Path) -> Check:
+    """Whether questions can be kept for editors, and leave the file again; the bot also runs without."""
+    try:
+        _try_to_write(path.parent)
+        path.open("a").close()
+    except OSError as error:
+        return False, f"question log: {path} cannot be written ({error.strerror})"
+    return True, f"question log: {path}"
+
+
+async def check_port(host: str, port: int) -> Check:
+    """Whether health and metrics can be told where the host wants it."""
+    try:
+        async with await asyncio.start_server(lambda *_: None, host, port):
+            return True, f"metrics: {host}, port {port}"
+    except OSError as error:
+        return False, f"metrics: {PORT_TAKEN.format(port=port, reason=error.strerror)}"
 
 
 async def check_store(settings: Settings) -> Check:
@@ -145,6 +169,10 @@ def main(settings: Settings) -> int:
     folder = settings.stories or seeds_folder()
     checks = [check_models(), *check_tables(folder), check_cache(default_cache_folder())]
     checks.append(asyncio.run(check_store(settings)))
+    if settings.question_log:
+        checks.append(check_question_log(settings.question_log))
+    if settings.metrics_port is not None:
+        checks.append(asyncio.run(check_port(settings.metrics_host, settings.metrics_port)))
     if settings.token:
         checks += asyncio.run(check_discord(settings))
     else:

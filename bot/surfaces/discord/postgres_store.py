@@ -12,7 +12,7 @@ import asyncpg
 from bot.surfaces.discord.store import SCHEMA_VERSION, Choices, StoreUnavailableError, hears_of
 
 CONNECT_TIMEOUT_S, COMMAND_TIMEOUT_S, CLOSE_TIMEOUT_S = 3.0, 2.0, 0.5
-_LOCK = 1_397_051_216  # any number that every process of this bot takes: one of them makes the tables
+_LOCK = 1_397_051_216  # any number that every process of this bot takes: one of them makes the tables and owns them
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS sourceline_schema (version INTEGER NOT NULL);
@@ -20,8 +20,10 @@ CREATE TABLE IF NOT EXISTS sourceline_choices (
     server BIGINT NOT NULL, place BIGINT NOT NULL, story TEXT, hears TEXT, private BOOLEAN,
     PRIMARY KEY (server, place)
 );
+CREATE TABLE IF NOT EXISTS sourceline_application (id BIGINT NOT NULL);
 INSERT INTO sourceline_schema SELECT $version WHERE NOT EXISTS (SELECT 1 FROM sourceline_schema);
 """.replace("$version", str(SCHEMA_VERSION))
+_OWN = "INSERT INTO sourceline_application SELECT $1 WHERE NOT EXISTS (SELECT 1 FROM sourceline_application)"
 
 
 class PostgresStore:
@@ -57,6 +59,13 @@ class PostgresStore:
         """The servers that something is kept of."""
         async with self._connection() as db:
             return {row["server"] for row in await db.fetch("SELECT DISTINCT server FROM sourceline_choices")}
+
+    async def owner(self, application: int) -> int:
+        """The application that everything is kept for: the first one that asked."""
+        async with self._connection() as db, db.transaction():
+            await db.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+            await db.execute(_OWN, application)
+            return int(await db.fetchval("SELECT id FROM sourceline_application"))
 
     async def close(self) -> None:
         """Close all connections."""

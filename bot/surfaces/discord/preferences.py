@@ -78,11 +78,23 @@ class Preferences:
         self._unforgotten.add(server)
         await self._catch_up()
 
-    async def sweep(self, gone: Callable[[int], bool]) -> bool:
-        """Remove the choices of servers that the bot was removed from while it was not running; whether it could."""
+    async def sweep(self, application: int, gone: Callable[[int], bool]) -> bool:
+        """Remove the choices of servers that the bot was removed from while it was not running; whether it could.
+
+        Nothing is removed where the choices belong to another application: its servers are not ours to judge.
+        """
         if self._store is None:
             return True
         try:
+            owner = await self._store.owner(application)
+            if owner != application:
+                log.error(
+                    "the settings belong to application %d, this is %d: give each application a data folder and a "
+                    "database of its own",
+                    owner,
+                    application,
+                )
+                return True
             self._unforgotten |= {server for server in await self._store.servers() if gone(server)}
         except StoreUnavailableError as error:
             self._lost(error)

@@ -29,25 +29,30 @@ class QuestionLog:
             "fact": reply.fact if isinstance(reply, Answer) else None, "question": question,
         }  # fmt: skip
         with self._writing:
-            if self._pruned != today:
-                self._prune(today)
+            self._prune(today)
             self._append(row)
+
+    def prune(self, today: date) -> None:
+        """Remove what is too old, once a day. Raises OSError."""
+        with self._writing:
+            self._prune(today)
 
     def _append(self, row: Mapping[str, str | None]) -> None:
         with self._path.open("a", encoding="utf-8", errors="replace") as file:  # a reader can send half a character
             file.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def _prune(self, today: date) -> None:
-        self._pruned = today
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        if not self._path.exists():
+        if self._pruned == today:
             return
-        oldest = (today - timedelta(days=KEPT_DAYS)).isoformat()
-        with self._path.open(encoding="utf-8", errors="replace") as file:
-            kept = [line for line in file if _day(line) >= oldest]
-        fresh = self._path.with_name(self._path.name + ".new")
-        fresh.write_text("".join(kept), "utf-8")
-        fresh.replace(self._path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._path.exists():
+            oldest = (today - timedelta(days=KEPT_DAYS)).isoformat()
+            with self._path.open(encoding="utf-8", errors="replace") as file:
+                kept = [line for line in file if _day(line) >= oldest]
+            fresh = self._path.with_name(self._path.name + ".new")
+            fresh.write_text("".join(kept), "utf-8")
+            fresh.replace(self._path)
+        self._pruned = today
 
 
 def _day(line: str) -> str:

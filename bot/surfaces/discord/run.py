@@ -45,7 +45,7 @@ CLOSED = (
 )
 UNREACHABLE = "Discord cannot be reached: check the network connection and try again."
 TURNED_AWAY = "Discord turned this machine away (HTTP {status}): wait an hour, or start from another address."
-NO_POSTGRES = "DATABASE_URL needs PostgreSQL's driver: install sourceline[postgres]."
+NO_POSTGRES = 'DATABASE_URL needs PostgreSQL\'s driver: run pip install -e ".[postgres]" in the checkout.'
 PORT_TAKEN = "METRICS_PORT {port} cannot be listened on ({reason}): choose another one."
 
 
@@ -79,15 +79,14 @@ async def serve(settings: Settings, library: Library) -> None:
     for name in (signal.SIGINT, signal.SIGTERM):
         with contextlib.suppress(NotImplementedError):  # Windows has no signal handlers in the loop
             loop.add_signal_handler(name, stop.set)
-    starts = Starts(settings.data_folder(os.environ) / "starts.json")
-    pause = starts.begin(time.time())
+    shard = f"-{settings.shard_ids[0]}" if settings.shard_ids else ""  # no other process has the same first one
+    starts = Starts(settings.data_folder(os.environ) / f"starts{shard}.json")
     bot = make_bot(settings, library)
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(bot)
         if settings.metrics_port is not None:
             await stack.enter_async_context(_listening(bot, settings.metrics_host, settings.metrics_port))
-        if not await _told_to_stop(stop, pause, "it crashed several times"):
-            await _serve_until(stop, bot, settings)
+        await _serve_until(stop, bot, settings.token, starts)
     starts.ended_well()
 
 
@@ -119,8 +118,8 @@ async def _listening(bot: SourcelineBot, host: str, port: int) -> AsyncIterator[
         await health.stop()
 
 
-async def _serve_until(stop: asyncio.Event, bot: SourcelineBot, settings: Settings) -> None:
-    running = asyncio.create_task(_connect(stop, bot, settings.token))
+async def _serve_until(stop: asyncio.Event, bot: SourcelineBot, token: str, starts: Starts) -> None:
+    running = asyncio.create_task(_connect(stop, bot, token, starts))
     stopped = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -147,12 +146,15 @@ async def _serve_until(stop: asyncio.Event, bot: SourcelineBot, settings: Settin
         stopped.cancel()
 
 
-async def _connect(stop: asyncio.Event, bot: SourcelineBot, token: str) -> None:
+async def _connect(stop: asyncio.Event, bot: SourcelineBot, token: str, starts: Starts) -> None:
     await bot.login(token)
-    limits = await bot.fetch_session_start_limits()
-    shards = len(bot.shard_ids) if bot.shard_ids else bot.shard_count or 1
-    pause = pause_for_limit(limits.remaining, limits.reset_after, shards)
-    if not await _told_to_stop(stop, pause, f"only {limits.remaining} starts are left today"):
+    recommended, _, limits = await bot.http.get_bot_gateway()
+    shards = len(bot.shard_ids) if bot.shard_ids else bot.shard_count or recommended
+    pause = pause_for_limit(limits["remaining"], limits["reset_after"], shards)
+    if await _told_to_stop(stop, pause, f"only {limits['remaining']} starts are left today"):
+        return
+    pause = starts.begin(time.time())  # only now: what fails before has used up no identify
+    if not await _told_to_stop(stop, pause, "it crashed several times"):
         await bot.connect()
 
 

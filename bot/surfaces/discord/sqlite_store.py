@@ -24,6 +24,10 @@ CREATE TABLE IF NOT EXISTS choices (
 INSERT INTO sourceline_schema SELECT {version} WHERE NOT EXISTS (SELECT 1 FROM sourceline_schema);
 """
 
+# Not in the schema above: a file of an earlier version gets it when it is first asked for.
+_OWNER = "CREATE TABLE IF NOT EXISTS sourceline_application (id INTEGER NOT NULL)"
+_OWN = "INSERT INTO sourceline_application SELECT ? WHERE NOT EXISTS (SELECT 1 FROM sourceline_application)"
+
 Result = TypeVar("Result")
 
 
@@ -62,6 +66,16 @@ class SqliteStore:
     async def servers(self) -> set[int]:
         """The servers that something is kept of."""
         return set(await self._run(lambda db: [row[0] for row in db.execute("SELECT DISTINCT server FROM choices")]))
+
+    async def owner(self, application: int) -> int:
+        """The application that everything is kept for: the first one that asked."""
+
+        def own(db: sqlite3.Connection) -> int:
+            db.execute(_OWNER)
+            db.execute(_OWN, (application,))
+            return int(db.execute("SELECT id FROM sourceline_application").fetchone()[0])
+
+        return await self._run(own)
 
     async def close(self) -> None:
         """Close the file, unless what is in hand holds it too long: then the end of the process closes it."""

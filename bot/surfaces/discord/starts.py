@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from itertools import pairwise
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -19,40 +18,40 @@ RESERVE = 20  # identifies left for reconnects and for a person who repairs thin
 
 
 class Starts:
-    """The times of the starts that did not end well, kept in a file."""
+    """The starts that did not end well, kept in a file: the time of each, and the pause that it made first."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def begin(self, now: float) -> float:
-        """Note a start; the seconds to wait before it, longer with every one that crashed lately."""
-        earlier = [t for t in self._read() if 0 <= now - t < WINDOW_S]
-        self._write([*earlier, now][-200:])
-        crashes = 0
-        for start, following in reversed(list(pairwise([*earlier, now]))):
-            if following - start > CALM_S + LONGEST_PAUSE_S:
+        """Note a start; the seconds to wait before it connects, longer with every one that crashed lately."""
+        earlier = [(time, pause) for time, pause in self._read() if 0 <= now - time < WINDOW_S]
+        crashes, following = 0, now
+        for time, pause in reversed(earlier):
+            if following - time - pause > CALM_S:
                 break
-            crashes += 1
-        if crashes < FREE_STARTS:
-            return 0.0
-        return min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2.0 ** min(crashes - FREE_STARTS, 20))
+            crashes, following = crashes + 1, time
+        doubled = FIRST_PAUSE_S * 2.0 ** min(crashes - FREE_STARTS, 20)
+        pause = 0.0 if crashes < FREE_STARTS else min(LONGEST_PAUSE_S, doubled)
+        self._write([*earlier, (now, pause)][-200:])
+        return pause
 
     def ended_well(self) -> None:
         """The bot was told to stop: this start and those before it are no crash-loop."""
         self._write([])
 
-    def _read(self) -> list[float]:
+    def _read(self) -> list[tuple[float, float]]:
         try:
             found = json.loads(self._path.read_text("utf-8"))
-            return sorted(float(t) for t in found)
+            return sorted((float(time), float(pause)) for time, pause in found)
         except (OSError, ValueError, TypeError):
             return []
 
-    def _write(self, times: list[float]) -> None:
+    def _write(self, starts: list[tuple[float, float]]) -> None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             fresh = self._path.with_name(self._path.name + ".new")
-            fresh.write_text(json.dumps(times), "utf-8")
+            fresh.write_text(json.dumps(starts), "utf-8")
             fresh.replace(self._path)
         except OSError as error:
             log.warning("the times of starts cannot be kept (%s): Discord's own count still holds", error.strerror)

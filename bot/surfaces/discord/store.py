@@ -63,6 +63,10 @@ class Store(Protocol):
         """The servers that something is kept of."""
         ...
 
+    async def owner(self, application: int) -> int:
+        """The application that everything is kept for: the first one that asked."""
+        ...
+
     async def close(self) -> None:
         """Let go of files and connections."""
         ...

@@ -52,14 +52,15 @@ async def sync(tree: app_commands.CommandTree[Any], client: discord.Client) -> b
     """Publish the commands if they changed; whether they had. An unreachable list is no reason not to serve."""
     if client.application_id is None:
         return False
-    ours: list[Mapping[str, Any]] = [command.to_dict(tree) for command in tree.get_commands()]
+    ours: list[Any] = [command.to_dict(tree) for command in tree.get_commands()]
     try:
         published: list[Any] = list(await client.http.get_global_commands(client.application_id))
-        theirs = [command for command in published if command.get("type", 1) != ENTRY_POINT]
-        if _ordered(ours) == _ordered(theirs):
+        entry = [command for command in published if command.get("type", 1) == ENTRY_POINT]
+        if _ordered(ours) == _ordered([command for command in published if command not in entry]):
             log.info("commands are up to date")
             return False
-        await tree.sync()
+        # Not by the tree: Discord refuses a list that leaves its own command out.
+        await client.http.bulk_upsert_global_commands(client.application_id, [*ours, *entry])
     except discord.HTTPException as error:
         log.error("commands could not be published: status %s, code %s", error.status, error.code)
         return False

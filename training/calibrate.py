@@ -43,9 +43,9 @@ ROUNDS, RATE, LEAF = 300, 0.05, 30
 RISING = {"rank", "lead", "reads", "span", "akin", "question", "gap_lead", "same", "overlap"}  # more is never worse
 DRAFTED = ("rank", "lead", "reads", "span", "unknown", "type_misfit", "corrects", "echo", "repeats")
 REVIEWED = SIGNAL_NAMES
-# Threshold. The sum of right and refused is at its best, to .01, from .45 to .55, for drafts and with a table. The low
-# end of that range answers more: a reader who is refused what the story plainly says does not come back.
-ANSWER = 0.45
+# Thresholds: where the sum of right and refused is at its best; to .01, so it is from .30 to .50 with a table, and from
+# .45 to .55 for drafts.
+ANSWER = {"drafted": 0.45, "reviewed": 0.40}
 STRANGER = "stranger"  # readers ask a bot about anything; rows about the article itself do not show it
 STRANGERS = 20  # a story: a third as many as it has rows
 RANK, READS, UNKNOWN, TYPE_MISFIT = map(SIGNAL_NAMES.index, ("rank", "reads", "unknown", "type_misfit"))
@@ -211,9 +211,9 @@ def report(name: str, rows: Sequence[Judged], names: tuple[str, ...]) -> dict[st
     none = np.array([p for row, p, _ in scored if row.kind in ("unanswerable", "off_topic")])
     area = float((due[:, None] > none[None, :]).mean())
     print(f"{name}: {len(rows)} rows of {len({r.story for r in rows})} stories, refusal AUC {area:.3f}")
-    for threshold in sorted({*np.arange(0.2, 0.81, 0.1).round(2).tolist(), ANSWER}):
+    for threshold in sorted({*np.arange(0.2, 0.81, 0.1).round(2).tolist(), ANSWER[name]}):
         told = "  ".join(f"{k} {v:.3f}" for k, v in figures(scored, threshold).items())
-        print(f"  {'*' if threshold == ANSWER else ' '} {threshold:.2f}  {told}")
+        print(f"  {'*' if threshold == ANSWER[name] else ' '} {threshold:.2f}  {told}")
     fitted = fit(rows, names)
     picked = [ok for row, _, ok in scored if row.kind == "answerable"]
     able = [bool(row.right.any()) for row, _, _ in scored if row.kind == "answerable"]
@@ -223,9 +223,9 @@ def report(name: str, rows: Sequence[Judged], names: tuple[str, ...]) -> dict[st
         "choice": {n: round(float(w), 4) for n, w in zip(names, fitted.chooses, strict=True)},
         "shapes": {n: asdict(shape) for n, shape in zip(names, fitted.shapes, strict=True)},
         "bias": round(fitted.bias, 4),
-        "answer": ANSWER,
+        "answer": ANSWER[name],
         # Offer where an answer would be right at least half as often as at the threshold for answering.
-        "offer": round(ANSWER / 2, 2),
+        "offer": round(ANSWER[name] / 2, 2),
     }
 
 

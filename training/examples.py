@@ -11,8 +11,8 @@ import json
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import cast
@@ -20,7 +20,9 @@ from typing import cast
 import torch
 from tokenizers import Tokenizer
 
+from bot.answering.asks import asked
 from bot.answering.interaction import STOP_WEIGHT, is_filler
+from bot.answering.text import BEHIND
 from bot.story.table import AnswerType, Fact, Gap
 
 ANSWERS, CONTRADICTS, SILENT = 0, 1, 2
@@ -77,7 +79,7 @@ def read_piped_rows(path: Path) -> list[Row]:
         if len(fields) != 5:
             continue
         kind, _, line, span, message = fields
-        rows.append(Row(path.stem, message.replace(" >> ", " "), kind, int(line or 0), span))
+        rows.append(Row(path.stem, message, kind, int(line or 0), span))
     return rows
 
 
@@ -131,6 +133,51 @@ def roughened(message: str, rng: random.Random) -> str:
     if rng.random() < 0.12:
         message = with_typos(message, rng)
     return message
+
+
+# How readers ask on by a word or two. Each is filled in by the question before it and by the kind that it names.
+BARE: dict[str, tuple[str, ...]] = {
+    "when": ("when?", "and when?", "when was that?", "when exactly", "ok when"),
+    "where": ("where?", "and where?", "where was that?", "where exactly", "but where"),
+    "why": ("why?", "and why?", "why is that?", "how come", "but why tho"),
+    "how-many": ("how many?", "and how many?", "how many exactly", "like how many"),
+}
+FOLLOW_UPS = 0.5  # of the rows that can be asked as a follow-up
+CHAINS = 0.3  # of those that can stand behind another follow-up
+
+
+def bare_kind(row: Row) -> str:
+    """The kind of answer that a row asks for where a bare follow-up could ask for it, else nothing."""
+    kind = asked(row.message) if row.kind == "answerable" and row.span and BEHIND not in row.message else None
+    counted = kind != "how-many" or "how many" in row.message.lower()
+    return kind if kind in BARE and counted else ""
+
+
+def with_follow_ups(rows: Sequence[Row], rng: random.Random) -> list[Row]:
+    """The rows, some of them asked behind another question about their line: "Who signed it? >> and when?".
+
+    Only where no row has other words of the line answer that kind of question.
+    """
+    on_line: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        if row.kind == "answerable" and row.span:
+            on_line[row.line].append(row)
+    kinds = {id(row): bare_kind(row) for found in on_line.values() for row in found}
+
+    def only_one(row: Row) -> bool:
+        kind = kinds.get(id(row))
+        return bool(kind) and all(same_fact(row, o) for o in on_line[row.line] if o is not row and kinds[id(o)] == kind)
+
+    def asked_behind(row: Row, depth: int) -> Row:
+        before = [o for o in on_line[row.line] if not same_fact(row, o) and BEHIND not in o.message]
+        if not before:
+            return row
+        earlier = rng.choice(before)
+        if depth and only_one(earlier) and rng.random() < CHAINS:
+            earlier = asked_behind(earlier, depth - 1)
+        return replace(row, message=f"{earlier.message}{BEHIND}{rng.choice(BARE[kinds[id(row)]])}")
+
+    return [asked_behind(row, 1) if rng.random() < FOLLOW_UPS and only_one(row) else row for row in rows]
 
 
 def same_fact(one: Row, other: Row) -> bool:

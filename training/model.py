@@ -29,13 +29,21 @@ APART = 10  # the bucket of that distance
 BLOCK = 128  # weights that share a scale, in four bits
 
 
-def four_bits(weight: torch.Tensor) -> torch.Tensor:
-    """A matrix as it will be after rounding to four bits in blocks along its last axis, as ONNX Runtime stores it."""
+def in_blocks(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """A matrix in blocks along its last axis: whole numbers from -8 to 7 [blocks, BLOCK], and scales [blocks, 1].
+
+    The number furthest from nothing is -8, as ONNX Runtime has it.
+    """
     blocks = weight.reshape(-1, BLOCK)
-    extreme = blocks.gather(1, blocks.abs().argmax(1, keepdim=True))
-    scale = extreme / -8.0
+    scale = blocks.gather(1, blocks.abs().argmax(1, keepdim=True)) / -8.0
     scale = torch.where(scale == 0, torch.ones_like(scale), scale)
-    return ((blocks / scale).round().clamp(-8, 7) * scale).reshape(weight.shape)
+    return (blocks / scale).round().clamp(-8, 7), scale
+
+
+def four_bits(weight: torch.Tensor) -> torch.Tensor:
+    """A matrix as it will be after rounding to four bits."""
+    numbers, scale = in_blocks(weight)
+    return (numbers * scale).reshape(weight.shape)
 
 
 class RoundedLinear(nn.Linear):

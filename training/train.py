@@ -28,6 +28,8 @@ import torch
 from tokenizers import Encoding, Tokenizer
 from torch.nn import functional
 
+from bot.answering.index import BEFORE_WEIGHT
+from bot.answering.text import BEHIND
 from training.examples import (
     ANSWERS,
     CONTRADICTS,
@@ -40,6 +42,7 @@ from training.examples import (
     roughened,
     same_fact,
     training_stories,
+    with_follow_ups,
 )
 from training.model import LOWER, Model, RoundedLinear, Texts
 from training.statements import statement_examples
@@ -72,8 +75,18 @@ def tokenizer_at(base: Path) -> Tokenizer:
 
 
 def cut(message: str) -> str:
-    """The first words of a message."""
-    return " ".join(message.split()[:MESSAGE_WORDS])
+    """The first words of a message; of what stands before a follow-up, the last ones."""
+    before, behind, asked = message.rpartition(BEHIND)
+    asking = asked.split()[:MESSAGE_WORDS]
+    room = MESSAGE_WORDS - len(asking)
+    return " ".join(before.split()[-room:] if room else []) + behind + " ".join(asking)
+
+
+def what_counts(message: str, tokenizer: Tokenizer, width: int) -> torch.Tensor:
+    """How much each token [width] of a message counts in ranking: before a follow-up, as little as for the bot."""
+    asked = message.rpartition(BEHIND)[2]
+    before = len(tokenizer.encode(message).ids) - len(tokenizer.encode(asked).ids)
+    return torch.tensor([BEFORE_WEIGHT if at <= before else 1.0 for at in range(width)])
 
 
 def padded(encodings: Sequence[Encoding]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -133,8 +146,11 @@ class Step:
         passages = lines + (others or [])
         self.encodings = tokenizer.encode_batch(passages)
         self.passages = encoded(model, self.encodings)
-        self.messages = encoded(model, tokenizer.encode_batch([cut(m) for m in messages]))
-        self.weights = weights[self.messages.ids] * self.messages.inner
+        asked = [cut(message) for message in messages]
+        self.messages = encoded(model, tokenizer.encode_batch(asked))
+        width = self.messages.ids.shape[1]
+        counts = torch.stack([what_counts(message, tokenizer, width) for message in asked])
+        self.weights = weights[self.messages.ids] * self.messages.inner * counts
         self.judged, self.marked = torch.zeros(2), torch.zeros(2)  # right classes and exact spans, each of how many
 
     def to_lines(self) -> torch.Tensor:
@@ -314,7 +330,7 @@ def epoch_of(stories: list[Story], rng: random.Random, pairs: bool) -> list[tupl
     """The steps of one epoch, in random order."""
     steps = []
     for story in stories:
-        mixed = by_line(story.rows, rng)
+        mixed = by_line(with_follow_ups(story.rows, rng), rng)
         groups = [mixed[i : i + GROUP] for i in range(0, len(mixed), GROUP)]
         made = list(story.extra) or statement_examples(list(story.lines), STATEMENTS, rng)
         share = -(-len(made) // len(groups))

@@ -12,12 +12,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice, pairwise
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bot.answering.encoder import Encoder, Encoding
 
-TOGETHER = 64  # tokens encoded at once: more is no faster, and costs 10 MB for every 64
+TOGETHER = 128  # tokens encoded at once: twice as many are a twentieth faster, and cost 40 MB
 KEPT_S = 30 * 86400.0  # a file that nobody has read for so long belongs to a story or a model that has changed
 MOST_THREADS = 4  # a story is encoded once; a small machine keeps some cores for what it does beside
 _FORMAT = "4"  # rises when the arrays of a cache file change
@@ -54,6 +56,26 @@ def _read(path: Path, count: int) -> list[Encoding] | None:
     ]
 
 
+def _write_array(archive: zipfile.ZipFile, name: str, parts: Sequence[NDArray[Any]]) -> None:
+    """One array of an .npz file, from its rows in parts: put together first, they would double what a story takes."""
+    shape = (sum(map(len, parts)), *parts[0].shape[1:])
+    header = {"descr": np.lib.format.dtype_to_descr(parts[0].dtype), "fortran_order": False, "shape": shape}
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        np.lib.format.write_array_header_1_0(member, header)
+        for part in parts:
+            member.write(part.tobytes())
+
+
+def _write_arrays(file: IO[bytes], encodings: Sequence[Encoding]) -> None:
+    bounds = np.cumsum([(0, 0), *((len(e.ids), len(e.states)) for e in encodings)], axis=0)
+    with zipfile.ZipFile(file, "w") as archive:
+        _write_array(archive, "ids", [e.ids for e in encodings])
+        _write_array(archive, "tokens", [e.tokens.astype(np.float16) for e in encodings])
+        _write_array(archive, "means", [e.mean[None] for e in encodings])
+        _write_array(archive, "states", [e.states for e in encodings])
+        _write_array(archive, "bounds", [bounds])
+
+
 def _write(path: Path, encodings: Sequence[Encoding]) -> None:
     """Write beside the target and rename: a second process sees the old file, the new one, or none, never half."""
     with contextlib.suppress(OSError):
@@ -61,14 +83,8 @@ def _write(path: Path, encodings: Sequence[Encoding]) -> None:
         handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
         try:
             with os.fdopen(handle, "wb") as file:
-                np.savez(
-                    file,
-                    ids=np.concatenate([e.ids for e in encodings]),
-                    tokens=np.concatenate([e.tokens for e in encodings]).astype(np.float16),
-                    means=np.stack([e.mean for e in encodings]),
-                    states=np.concatenate([e.states for e in encodings]),
-                    bounds=np.cumsum([(0, 0), *((len(e.ids), len(e.states)) for e in encodings)], axis=0),
-                )
+                _write_arrays(file, encodings)
+            Path(name).chmod(0o644)  # a temporary file is its owner's alone; who shares the folder shares the cache
             Path(name).replace(path)
         except OSError:
             Path(name).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """The encoder: texts to states for the reader and to vectors for ranking.
 
-The lower nine layers of all-mpnet-base-v2, trained further, as an ONNX file with four-bit weights. Song et al., MPNet
+The lower nine layers of all-mpnet-base-v2, trained further, with weights of four bits. Song et al., MPNet
 (NeurIPS 2020); Reimers and Gurevych, Sentence-BERT (EMNLP 2019); Cao et al., DeFormer (ACL 2020): what a story holds is
 encoded once, by itself, and the layers above read it together with each message.
 """
@@ -14,10 +14,10 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
+from bot.answering.session import load_session
 from bot.errors import ModelError
 
 MODELS = Path(__file__).resolve().parent.parent / "models"
@@ -38,21 +38,6 @@ def load_tokenizer(folder: Path = MODELS) -> Tokenizer:
         raise ModelError(f"The model file {path} is damaged: install the package again.") from error
     tokenizer.no_padding()
     return tokenizer
-
-
-def load_session(path: Path) -> onnxruntime.InferenceSession:
-    """An inference session on one core: several messages are worked out side by side. Raises ModelError."""
-    if not path.is_file():
-        raise ModelError(f"The model file {path} is missing: install the package again.")
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    options.enable_cpu_mem_arena = False  # costs a tenth of the speed, saves half of the peak memory
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's exceptions share no base class of their own
-        raise ModelError(f"The model file {path} is damaged: install the package again.") from error
 
 
 @dataclass(frozen=True)
@@ -77,16 +62,19 @@ class Encoder:
     """The lower half of the model, over texts of one length at a time: without padding, none depends on another."""
 
     def __init__(self, folder: Path = MODELS) -> None:
-        self._path = folder / "encoder.int4.onnx"
-        self._session = load_session(self._path)
+        self._folder = folder
+        self._session = load_session(folder, "encoder")
         self.tokenizer = load_tokenizer(folder)
         self.tokenizer.enable_truncation(MAX_TOKENS)
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of the model file: what a cache of encodings is keyed by."""
-        with self._path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        """SHA-256 of all that an encoding depends on: what a cache of encodings is keyed by."""
+        found = hashlib.sha256(f"{MAX_TOKENS}".encode())
+        for name in ("encoder.onnx", "encoder.int4.npz", "tokenizer.json"):
+            with (self._folder / name).open("rb") as file:
+                found.update(hashlib.file_digest(file, "sha256").digest())
+        return found.hexdigest()
 
     def offsets(self, text: str) -> tuple[tuple[int, int], ...]:
         """Where each token of a text stands in it, the two marker tokens at (0, 0)."""

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bot.answering.encoder import MODELS, Encoding, Floats, load_session
+from bot.answering.encoder import MODELS, Encoding, Floats
+from bot.answering.session import load_session
 
 MAX_SPAN_TOKENS = 48  # longer than any answer that a reader wants; bounds the search for the best span
 SPANS = 24  # the best few spans differ by a word at either end; the next other one is among so many
@@ -63,7 +64,7 @@ class Reader:
     """The upper half of the model, over a message and what it is read with."""
 
     def __init__(self, folder: Path = MODELS) -> None:
-        self._session = load_session(folder / "reader.int4.onnx")
+        self._session = load_session(folder, "reader")
 
     def read(self, message: Encoding, passage: ReadPassage) -> Reading:
         """The reading of a passage for a message; the span is never empty where the passage has a word."""

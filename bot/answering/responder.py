@@ -32,6 +32,7 @@ SUGGESTED = 45.0  # of 100; below, a question shares a word or two with what was
 GIST_SCORE = 75.0  # what a story is about is never wholly wrong, and never the only way to put it
 MAX_NAME_WORDS = 6  # with a title; a longer answer is not what a pronoun stands for
 GENERAL_REFUSAL = "The story doesn't say."
+ORDINALS = ("first", "second", "third")  # a compound message is cut into three questions at most
 # A message half of whose words are unknown to the story, which is less close than this to every line, for which the
 # reader finds nothing in the lines that it reads (log-odds), and which no known gap is named for, is about something
 # else. Of 2,009 answerable messages about held-out articles three are taken for that, of 132 off-topic ones 118
@@ -54,9 +55,6 @@ class Step:
     probabilities: tuple[tuple[Candidate, float], ...]
     rule: str
     gate: Gate
-
-
-ORDINALS = ("first", "second", "third")  # a compound message is cut into three questions at most
 
 
 @dataclass(frozen=True)

@@ -55,12 +55,12 @@ async def sync(tree: app_commands.CommandTree[Any], client: discord.Client) -> b
     ours: list[Any] = [command.to_dict(tree) for command in tree.get_commands()]
     try:
         published: list[Any] = list(await client.http.get_global_commands(client.application_id))
-        entry = [command for command in published if command.get("type", 1) == ENTRY_POINT]
-        if _ordered(ours) == _ordered([command for command in published if command not in entry]):
+        # Discord refuses a list that leaves its own command out.
+        wanted = [*ours, *(command for command in published if command.get("type", 1) == ENTRY_POINT)]
+        if _ordered(wanted) == _ordered(published):
             log.info("commands are up to date")
             return False
-        # Not by the tree: Discord refuses a list that leaves its own command out.
-        await client.http.bulk_upsert_global_commands(client.application_id, [*ours, *entry])
+        await client.http.bulk_upsert_global_commands(client.application_id, wanted)
     except discord.HTTPException as error:
         log.error("commands could not be published: status %s, code %s", error.status, error.code)
         return False

@@ -11,7 +11,7 @@ import json
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ import torch
 from tokenizers import Tokenizer
 
 from bot.answering.asks import asked
+from bot.answering.conversation import answered, last_words, leans_on_before
 from bot.answering.interaction import STOP_WEIGHT, is_filler
 from bot.answering.text import BEHIND
 from bot.story.table import AnswerType, Fact, Gap
@@ -71,16 +72,42 @@ def read_json_rows(path: Path) -> list[Row]:
     return rows
 
 
+def piped_row(story: str, text: str) -> Row | None:
+    """The row of a line `kind|style|line|span|message`; None for any other line."""
+    fields = [field.strip() for field in text.split("|")]
+    if len(fields) != 5:
+        return None
+    kind, _, line, span, message = fields
+    return Row(story, message, kind, int(line or 0), span)
+
+
 def read_piped_rows(path: Path) -> list[Row]:
-    """Rows of one story from lines `kind|style|line|span|message`; a follow-up stands behind ` >> `."""
+    """Rows of one story, one a line; a follow-up stands behind ` >> `."""
+    rows = (piped_row(path.stem, text) for text in path.read_text("utf8").splitlines())
+    return [row for row in rows if row]
+
+
+def read_talks(path: Path) -> list[list[Row]]:
+    """Conversations about one story: rows one a line, a blank line behind each conversation."""
+    blocks = (block.splitlines() for block in path.read_text("utf8").split("\n\n"))
+    talks = ([row for row in (piped_row(path.stem, text) for text in block) if row] for block in blocks)
+    return [talk for talk in talks if talk]
+
+
+def read_talk_rows(path: Path) -> list[Row]:
+    """The messages of conversations, each behind what the bot takes it to lean on."""
     rows = []
-    for text in path.read_text("utf8").splitlines():
-        fields = [field.strip() for field in text.split("|")]
-        if len(fields) != 5:
-            continue
-        kind, _, line, span, message = fields
-        rows.append(Row(path.stem, message, kind, int(line or 0), span))
+    for talk in read_talks(path):
+        asked = ""
+        for row in talk:
+            leans = bool(asked) and leans_on_before(row.message)
+            asked = f"{last_words(asked)}{BEHIND}{row.message}" if leans else row.message
+            rows.append(replace(row, message=asked))
+            asked = answered(asked, row.span) if row.kind == "answerable" else asked
     return rows
+
+
+WRONG_PREMISE = "! "  # before a question of a written table that its fact puts right
 
 
 def read_table(path: Path) -> tuple[list[Fact], list[Gap]]:
@@ -90,7 +117,7 @@ def read_table(path: Path) -> tuple[list[Fact], list[Gap]]:
         if text[:2] in ("= ", "- "):
             heads.append((text, []))
         elif not text.startswith("#"):
-            heads[-1][1].append(text)
+            heads[-1][1].append(text.removeprefix(WRONG_PREMISE))
     facts, gaps = [], []
     for number, (head, questions) in enumerate(heads):
         if head.startswith("- "):
@@ -105,8 +132,13 @@ def read_table(path: Path) -> tuple[list[Fact], list[Gap]]:
 def read_table_rows(path: Path) -> list[Row]:
     """The questions of a written table as rows."""
     facts, gaps = read_table(path)
-    asked = [Row(path.stem, q, "answerable", fact.line, fact.answer, fact.id) for fact in facts for q in fact.questions]
-    return asked + [Row(path.stem, q, "unanswerable", 0, "", gap.id) for gap in gaps for q in gap.questions]
+    wrong = {text.strip() for text in path.read_text("utf8").splitlines() if text.startswith(WRONG_PREMISE)}
+    rows = [Row(path.stem, q, "unanswerable", 0, "", gap.id) for gap in gaps for q in gap.questions]
+    for fact in facts:
+        for question in fact.questions:
+            kind = "false_premise" if f"{WRONG_PREMISE}{question}" in wrong else "answerable"
+            rows.append(Row(path.stem, question, kind, fact.line, fact.answer, fact.id))
+    return rows
 
 
 def with_typos(message: str, rng: random.Random) -> str:
@@ -169,13 +201,14 @@ def with_follow_ups(rows: Sequence[Row], rng: random.Random) -> list[Row]:
         return bool(kind) and all(same_fact(row, o) for o in on_line[row.line] if o is not row and kinds[id(o)] == kind)
 
     def asked_behind(row: Row, depth: int) -> Row:
-        before = [o for o in on_line[row.line] if not same_fact(row, o) and BEHIND not in o.message]
-        if not before:
+        others = [o for o in on_line[row.line] if not same_fact(row, o) and BEHIND not in o.message]
+        if not others:
             return row
-        earlier = rng.choice(before)
+        earlier = rng.choice(others)
         if depth and only_one(earlier) and rng.random() < CHAINS:
             earlier = asked_behind(earlier, depth - 1)
-        return replace(row, message=f"{earlier.message}{BEHIND}{rng.choice(BARE[kinds[id(row)]])}")
+        before = answered(earlier.message, earlier.span)
+        return replace(row, message=f"{before}{BEHIND}{rng.choice(BARE[kinds[id(row)]])}")
 
     return [asked_behind(row, 1) if rng.random() < FOLLOW_UPS and only_one(row) else row for row in rows]
 
@@ -227,6 +260,16 @@ def fillers(tokenizer: Tokenizer) -> list[int]:
     return [token for piece, token in tokenizer.get_vocab().items() if is_filler(piece)]
 
 
+def article_of(path: Path, data: Path) -> Path:
+    """The article that a file of rows is about: one beside it or in a folder beside that, else of the benchmark."""
+    return next(path.parent.parent.glob(f"*/{path.stem}.txt"), data / "stories" / f"{path.stem}.txt")
+
+
+READERS: dict[str, Callable[[Path], list[Row]]] = {
+    ".rows": read_piped_rows, ".facts": read_table_rows, ".talks": read_talk_rows,
+}  # fmt: skip
+
+
 def training_stories(data: Path, own: list[Path]) -> list[Story]:
     """Every story that is not held out, with all its rows."""
     rows: dict[Path, list[Row]] = defaultdict(list)
@@ -234,10 +277,8 @@ def training_stories(data: Path, own: list[Path]) -> list[Story]:
         for path in sorted((data / folder).glob("*.jsonl")):
             rows[data / "stories" / f"{path.stem}.txt"] += read_json_rows(path)
     for folder in own:
-        for path in sorted([*folder.glob("*.rows"), *folder.glob("*.facts")]):
-            beside = path.with_suffix(".txt")
-            article = beside if beside.exists() else data / "stories" / beside.name
-            rows[article] += read_piped_rows(path) if path.suffix == ".rows" else read_table_rows(path)
+        for path in sorted(path for suffix in READERS for path in folder.glob(f"*{suffix}")):
+            rows[article_of(path, data)] += READERS[path.suffix](path)
     ours = {article for article in rows if article.parent != data / "stories"}
     return [
         Story.of(article, found) for article, found in rows.items() if article in ours or not is_held_out(article.stem)

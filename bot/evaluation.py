@@ -20,7 +20,7 @@ from bot.answering.candidates import word_overlap
 from bot.answering.conversation import Turn
 from bot.answering.reply import Answer, NotInStory, OffTopic, Reply, Smalltalk
 from bot.answering.responder import Responder
-from bot.answering.text import words
+from bot.answering.text import holds_words, words
 from bot.errors import UsageError
 from bot.surfaces.plain import json_object
 
@@ -136,8 +136,7 @@ def _holds(expected: Expected, answer: str) -> bool:
 
 def holds_span(answer: str, span: str) -> bool:
     """Whether an answer holds the words of a marked span, or most of them."""
-    gold, given = words(span), words(answer)
-    return word_overlap(gold, given) >= SPAN_SHARED or f" {' '.join(gold)} " in f" {' '.join(given)} "
+    return word_overlap(words(span), words(answer)) >= SPAN_SHARED or holds_words(answer, span)
 
 
 def evaluate(conversations: Iterable[Sequence[Expected]], responder: Responder) -> list[Judged]:

@@ -1,9 +1,10 @@
 """Find the gate's weights and thresholds by cross-validation over stories, and write bot/models/gate.json.
 
-python -m training.calibrate --data TRAIN --tables training/data/tables --write bot/models/gate.json
+python -m training.calibrate --data TRAIN --tables training/data/tables --held training/data/held --write gate.json
 
 Only articles that the models were not trained on are used. A drafted table is judged on all their rows. Reviewed tables
-are judged on the rows of the articles that a table was written for, by a hand that had not seen the rows.
+are judged on the rows of the articles that a table was written for, by a hand that had not seen the rows. Follow-ups
+are judged behind what was asked and rightly answered before.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import hashlib
 import json
 import pickle
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from itertools import chain, islice, repeat
@@ -25,15 +26,17 @@ from numpy.typing import NDArray
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from bot.answering.candidates import SIGNAL_NAMES, Candidate
+from bot.answering.conversation import Turn, leans_on_before, next_turn
 from bot.answering.encoder import Encoder
 from bot.answering.gate import MISFIT, Gate, Gates, Shape
 from bot.answering.matcher import Matcher, Models
 from bot.answering.reader import Reader
-from bot.answering.responder import OFF_TOPIC_RANK, OFF_TOPIC_READS, OFF_TOPIC_UNKNOWN
+from bot.answering.reply import Answer, Source
+from bot.answering.responder import OFF_TOPIC_RANK, OFF_TOPIC_READS, OFF_TOPIC_UNKNOWN, Responder
 from bot.answering.text import clean
 from bot.evaluation import holds_span
 from bot.story.library import Story, load_story
-from training.examples import Row, held_out_names, is_held_out, read_table, rows_of
+from training.examples import Row, held_out_names, is_held_out, read_piped_rows, read_table, read_talks, rows_of
 
 FOLDS = 11
 STEPS, STEP = 30, 0.7  # of Newton's method; damped, the choice comes to rest after twenty
@@ -41,11 +44,11 @@ RIDGE = 1.0  # of standardised weights: hundreds of rows determine a dozen weigh
 # Boosting: from 100 rounds at .08 to 500 at .05 the right ones at equal refusals differ by a hundredth.
 ROUNDS, RATE, LEAF = 300, 0.05, 30
 RISING = {"rank", "lead", "reads", "span", "akin", "question", "gap_lead", "same", "overlap"}  # more is never worse
-DRAFTED = ("rank", "lead", "reads", "span", "unknown", "type_misfit", "corrects", "echo", "repeats")
+DRAFTED = ("rank", "lead", "reads", "span", "unknown", "type_misfit", "corrects", "echo", "repeats", "follows")
 REVIEWED = SIGNAL_NAMES
-# Thresholds: where the sum of right and refused is at its best; to .01, so it is from .30 to .50 with a table, and from
-# .45 to .55 for drafts.
-ANSWER = {"drafted": 0.45, "reviewed": 0.40}
+# Thresholds: where the sum of right and refused is at its best; to .01, so it is from .40 to .50 with a table, and for
+# drafts from .45 on. A wrong answer costs more than none.
+ANSWER = {"drafted": 0.50, "reviewed": 0.45}
 STRANGER = "stranger"  # readers ask a bot about anything; rows about the article itself do not show it
 STRANGERS = 20  # a story: a third as many as it has rows
 RANK, READS, UNKNOWN, TYPE_MISFIT = map(SIGNAL_NAMES.index, ("rank", "reads", "unknown", "type_misfit"))
@@ -59,6 +62,7 @@ class Judged:
     kind: str
     signals: NDArray[np.float64]
     right: NDArray[np.bool_]
+    follows: bool = False
 
 
 def is_right(row: Row, line: int, answer: str) -> bool:
@@ -68,16 +72,50 @@ def is_right(row: Row, line: int, answer: str) -> bool:
     return row.kind == "answerable" and line == row.line and holds_span(answer, row.span)
 
 
+def signals_of(candidates: Iterable[Candidate]) -> NDArray[np.float64]:
+    """The signals of candidates, [candidates, signals]."""
+    return np.array([[getattr(c.signals, name) for name in SIGNAL_NAMES] for c in candidates])
+
+
 def judged_message(matcher: Matcher, story: str, message: str, kind: str, right: Callable[[Candidate], bool]) -> Judged:
     """The candidates of a message with their signals."""
     found = matcher.match(matcher.normalised(clean(message))).candidates
-    signals = np.array([[getattr(c.signals, name) for name in SIGNAL_NAMES] for c in found])
-    return Judged(story, kind, signals, np.array([right(c) for c in found]))
+    return Judged(story, kind, signals_of(found), np.array([right(c) for c in found]))
 
 
 def judged(matcher: Matcher, row: Row) -> Judged:
     """The candidates of a row's message with their signals."""
     return judged_message(matcher, row.story, row.message, row.kind, lambda c: is_right(row, c.fact.line, c.answer))
+
+
+def judged_talks(story: Story, talks: Iterable[Sequence[Row]]) -> list[Judged]:
+    """The candidates of follow-ups that lean on what was asked and rightly answered before.
+
+    Those that the story's table has no fact for are left out, save where no answer is due.
+    """
+    responder, found = Responder(story, models()), []
+    for talk in talks:
+        turn = Turn("", None)
+        for row in talk:
+            message = clean(row.message)
+            leans = bool(turn.question) and leans_on_before(message)
+            steps = responder.respond(message, turn).steps if leans else ()
+            if steps and (row.kind != "answerable" or story.drafted or is_told(row, story)):
+                candidates = [candidate for candidate, _ in steps[0].probabilities]
+                right = np.array([is_right(row, c.fact.line, c.answer) for c in candidates])
+                found += [Judged(row.story, row.kind, signals_of(candidates), right, True)] if candidates else []
+            turn = next_turn(turn, message, leans, right_answer(story, row))
+    return found
+
+
+def right_answer(story: Story, row: Row) -> Answer | None:
+    """The answer that a row should have got."""
+    if row.kind != "answerable":
+        return None
+    fact = next((fact.id for fact in story.table.facts if is_right(row, fact.line, fact.answer)), "")
+    text = story.article.line(row.line)
+    source = Source(story.name, row.line, text, row.span, text.find(row.span))
+    return Answer(row.span, (source,), fact, 100.0, drafted=story.drafted)
 
 
 def shaped(features: NDArray[np.float64], labels: NDArray[np.bool_], names: Sequence[str]) -> tuple[float, list[Shape]]:
@@ -206,7 +244,8 @@ def taken_for_off_topic(rows: Sequence[Judged]) -> str:
 
 
 def report(name: str, rows: Sequence[Judged], names: tuple[str, ...]) -> dict[str, object]:
-    scored = cross_validated(rows, names)
+    everything = cross_validated(rows, names)
+    scored = [one for one in everything if not one[0].follows]
     due = np.array([p for row, p, _ in scored if row.kind == "answerable"])
     none = np.array([p for row, p, _ in scored if row.kind in ("unanswerable", "off_topic")])
     area = float((due[:, None] > none[None, :]).mean())
@@ -214,6 +253,8 @@ def report(name: str, rows: Sequence[Judged], names: tuple[str, ...]) -> dict[st
     for threshold in sorted({*np.arange(0.2, 0.81, 0.1).round(2).tolist(), ANSWER[name]}):
         told = "  ".join(f"{k} {v:.3f}" for k, v in figures(scored, threshold).items())
         print(f"  {'*' if threshold == ANSWER[name] else ' '} {threshold:.2f}  {told}")
+    following = figures([one for one in everything if one[0].follows], ANSWER[name])
+    print("  follow-ups  " + "  ".join(f"{k} {v:.3f}" for k, v in following.items() if k != "strangers"))
     fitted = fit(rows, names)
     picked = [ok for row, _, ok in scored if row.kind == "answerable"]
     able = [bool(row.right.any()) for row, _, _ in scored if row.kind == "answerable"]
@@ -245,10 +286,24 @@ def strangers(data: Path, name: str, matcher: Matcher) -> list[Judged]:
     return [*islice((one for one in told if one.signals[0, UNKNOWN] >= OFF_TOPIC_UNKNOWN), STRANGERS)]
 
 
-def judged_draft(data: Path, name: str) -> list[Judged]:
-    """All rows of a story judged against its draft, and strangers."""
-    matcher = Matcher(load_story(data / "stories" / f"{name}.txt"), models())
-    return [judged(matcher, row) for row in rows_of(data, name)] + strangers(data, name, matcher)
+def rows_about(data: Path, held: Path, name: str) -> list[Row]:
+    """Every row of a held-out story, of all writers."""
+    further = held / f"{name}.rows"
+    return rows_of(data, name) + (read_piped_rows(further) if further.exists() else [])
+
+
+def talks_about(held: Path, name: str) -> list[list[Row]]:
+    """The conversations about a held-out story."""
+    path = held / f"{name}.talks"
+    return read_talks(path) if path.exists() else []
+
+
+def judged_draft(data: Path, held: Path, name: str) -> list[Judged]:
+    """All rows of a story judged against its draft, strangers, and follow-ups."""
+    story = load_story(data / "stories" / f"{name}.txt")
+    matcher = Matcher(story, models())
+    rows = [judged(matcher, row) for row in rows_about(data, held, name)]
+    return rows + strangers(data, name, matcher) + judged_talks(story, talks_about(held, name))
 
 
 def written_story(data: Path, path: Path) -> Story:
@@ -258,13 +313,13 @@ def written_story(data: Path, path: Path) -> Story:
     return replace(story, table=replace(story.table, facts=tuple(facts), gaps=tuple(gaps)), drafted=False)
 
 
-def judged_written(data: Path, path: Path) -> list[Judged]:
-    """All rows of a story judged against its written table, save those that it has no fact for; and strangers."""
+def judged_written(data: Path, held: Path, path: Path) -> list[Judged]:
+    """The same judged against its written table, save the rows that it has no fact for."""
     story = written_story(data, path)
     matcher = Matcher(story, models())
-    rows = rows_of(data, story.name)
-    due = [row for row in rows if row.kind != "answerable" or is_told(row, story)]
-    return [judged(matcher, row) for row in due] + strangers(data, story.name, matcher)
+    rows = rows_about(data, held, story.name)
+    due = [judged(matcher, row) for row in rows if row.kind != "answerable" or is_told(row, story)]
+    return due + strangers(data, story.name, matcher) + judged_talks(story, talks_about(held, story.name))
 
 
 def is_told(row: Row, story: Story) -> bool:
@@ -276,6 +331,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--tables", type=Path, required=True, help="folder of NAME.facts, tables of articles in --data")
+    parser.add_argument("--held", type=Path, required=True, help="folder of NAME.rows and NAME.talks about the same")
     parser.add_argument("--write", type=Path)
     parser.add_argument("--keep", type=Path, help="keep the judged rows here and take them from here")
     parser.add_argument("--jobs", type=int, default=2)
@@ -286,8 +342,9 @@ def main() -> None:
         names = held_out_names(options.data)
         tables = sorted(path for path in options.tables.glob("*.facts") if is_held_out(path.stem))
         with ProcessPoolExecutor(options.jobs) as pool:
-            drafted = [*chain.from_iterable(pool.map(judged_draft, repeat(options.data), names))]
-            written = [*chain.from_iterable(pool.map(judged_written, repeat(options.data), tables))]
+            given = repeat(options.data), repeat(options.held)
+            drafted = [*chain.from_iterable(pool.map(judged_draft, *given, names))]
+            written = [*chain.from_iterable(pool.map(judged_written, *given, tables))]
         if options.keep:
             options.keep.write_bytes(pickle.dumps((drafted, written)))
     gates = {"drafted": report("drafted", drafted, DRAFTED), "reviewed": report("reviewed", written, REVIEWED)}

@@ -28,6 +28,7 @@ class Signals:
     overlap      share of words in common (F1) between the fact's answer and the reader's span
     echo         share of the answer's content words that the message holds itself
     repeats      1 where it holds them all: what a reader says already is hardly what is asked for
+    follows      of a follow-up: 1 on the line that was quoted last, -1 on another; 0 where a message stands by itself
     """
 
     rank: float = 0.0
@@ -44,6 +45,7 @@ class Signals:
     overlap: float = 0.0
     echo: float = 0.0
     repeats: float = 0.0
+    follows: float = 0.0
 
 
 SIGNAL_NAMES = tuple(field.name for field in fields(Signals))

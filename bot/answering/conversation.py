@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.answering.reply import Answer
-from bot.answering.text import BEHIND, clean, content_words, words
+from bot.answering.text import ANSWERED, BEHIND, clean, content_words, words
 
-MAX_QUESTION_WORDS = 30  # of the earlier question that a follow-up is ranked with
+MAX_QUESTION_WORDS = 40  # of the earlier questions and answers that a follow-up is ranked with
 
 Aside = Literal["source", "sure", "more"]
 
@@ -78,8 +78,8 @@ MAX_GIVEN = 4  # answers of a chain of follow-ups that are not given again
 class Turn:
     """What a follow-up is read against: the question as understood, and the answer given, if any.
 
-    `question` is all that was asked since a question that stood by itself, `given` are the last answers since then:
-    none of them is what a follow-up asks for. `story` is the name of the story that was asked about.
+    `question` is all that was asked since a question that stood by itself, with the answers; `given` are the last
+    answers since then: none of them is asked for again. `story` is the name of the story that was asked about.
     """
 
     question: str
@@ -127,6 +127,19 @@ def named(message: str, name: str) -> str:
 def last_words(question: str) -> str:
     """As much of an earlier question as a follow-up is read with."""
     return " ".join(question.split()[-MAX_QUESTION_WORDS:]).removeprefix(BEHIND.lstrip())
+
+
+def answered(question: str, answer: str) -> str:
+    """A question with its answer, as a follow-up is read behind it: "he" and "there" may stand for what it names."""
+    return f"{question}{ANSWERED}{answer}"
+
+
+def next_turn(turn: Turn, message: str, leans: bool, answer: Answer | None) -> Turn:
+    """What the next message is read against, after one that leans on a turn or stands by itself, and its answer."""
+    asked, given = (f"{last_words(turn.question)}{BEHIND}{message}", turn.given) if leans else (message, ())
+    if answer is None:
+        return Turn(asked, turn.answer, given)
+    return Turn(answered(asked, answer.answer), answer, (*given, answer)[-MAX_GIVEN:])
 
 
 def names_another(message: str) -> bool:

@@ -40,7 +40,7 @@ class Near:
 class Ranking:
     """A message compared with a story.
 
-    `message` is encoded as it stands, `ranks` holds a score a passage, `order` the passages' indices, best first,
+    `message` is encoded behind what it leans on, `ranks` holds a score a passage, `order` the passages, best first,
     `sentences` a score a sentence, `facts` the facts by their closest question (none for a draft), `gap` the closest
     known gap with its similarity.
     """
@@ -103,19 +103,18 @@ class StoryIndex:
 
     def rank(self, message: str, before: str = "") -> Ranking:
         """The ranking for a normalised message; `before` is the earlier question that it leans on, if it does."""
-        alone = self._encoder.encode(message)
         joined = f"{before}{BEHIND}{message}"
         # What would be cut off is the follow-up itself.
         leans = bool(before) and len(self._encoder.ids(joined)) < MAX_TOKENS
-        encoding = self._encoder.encode(joined) if leans else alone
+        encoding = self._encoder.encode(joined if leans else message)
         weights = self._weights(encoding)
         if leans:
-            weights[: -len(alone.ids)] *= BEFORE_WEIGHT
+            weights[: 2 - len(self._encoder.ids(message))] *= BEFORE_WEIGHT  # two tokens are markers
         sentences = self._sentence_index.scores(encoding, weights)
         ranks = self._passage_ranks(self._passage_index.scores(encoding, weights), sentences)
         gaps = self._gap_index.closest(encoding, weights, GAPS_COMPARED)
         return Ranking(
-            message=alone,
+            message=encoding,
             ranks=ranks,
             order=tuple(sorted(range(len(ranks)), key=lambda i: (-ranks[i], i))),
             sentences=sentences,

@@ -76,7 +76,7 @@ def _lead(scores: Sequence[float], index: int, groups: Sequence[object]) -> floa
 class _Look:
     """One look at a message: what it asks for, how it ranks, what was read, what the story does not know.
 
-    The message is read without the question that it leans on: behind that one, the reader answers it again.
+    `line` is the one that the message follows up, 0 where it stands by itself.
     """
 
     message: str
@@ -84,6 +84,7 @@ class _Look:
     ranking: Ranking
     readings: Mapping[int, Reading]
     unknown: float
+    line: int
 
 
 def _drafted(line: int, text: str) -> Fact:
@@ -102,6 +103,11 @@ def _overlap(fact: Fact, span: str) -> float:
 
     # A quote is longer than its answer: what the reader marks in it is a hint, not the answer.
     return max(word_overlap(told(fact.answer), told(span)), 0.8 * word_overlap(told(fact.quote), told(span)))
+
+
+def _follows(line: int, found: int) -> float:
+    """The signal of a candidate on the line `found` for a message that follows up a line, 0 for none."""
+    return 0.0 if not line else 1.0 if found == line else -1.0
 
 
 def _shared(look: _Look, answer: str) -> dict[str, float]:
@@ -160,7 +166,7 @@ class Matcher:
         near = self._near(
             [one for one in ranking.facts if one.fact.id not in given], wanted if narrowed else None, line
         )
-        look = self._look(message, wanted, ranking, self._to_read(ranking, near, line))
+        look = self._look(message, wanted, ranking, self._to_read(ranking, near, line), line)
         found = self._fact_candidates(look, near) if ranking.facts else self._read_candidates(look)
         best_rank = ranking.ranks[ranking.order[0]] if ranking.order else 0.0
         return Match(
@@ -201,9 +207,11 @@ class Matcher:
         on_line = [i for i in ranking.order if self._passages[i].line == line]
         return next((i for i in on_line if quote in self._passages[i].text), on_line[0])
 
-    def _look(self, message: str, wanted: AnswerType | None, ranking: Ranking, passages: Iterable[int]) -> _Look:
+    def _look(
+        self, message: str, wanted: AnswerType | None, ranking: Ranking, passages: Iterable[int], line: int
+    ) -> _Look:
         readings = {i: self._reader.read(ranking.message, self._index.read_passages[i]) for i in passages}
-        return _Look(message, wanted, ranking, readings, self._vocabulary.unknown_share(message))
+        return _Look(message, wanted, ranking, readings, self._vocabulary.unknown_share(message), line)
 
     def _passage_signals(self, look: _Look, i: int) -> Signals:
         ranking, reading = look.ranking, look.readings.get(i, UNREAD)
@@ -213,6 +221,7 @@ class Matcher:
             reads=log_odds(reading.speaks),
             corrects=log_odds(reading.contradicts / max(reading.speaks, 1e-6)),
             unknown=look.unknown,
+            follows=_follows(look.line, self._passages[i].line),
         )
 
     def _read_candidates(self, look: _Look) -> list[Candidate]:

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 
 MAX_MESSAGE = 600  # characters that are read; a question has 20 to 200, the rest of a long message is not one
 
-# Between an earlier question and the follow-up to it, as the model was taught; no cleaned message holds it.
+# Between an earlier question and the follow-up to it, and between a question and its answer, as the model was taught.
+# No cleaned message holds the first.
 BEHIND = " >> "
+ANSWERED = " : "
 
 _MARKUP = re.compile(r"```.*?```|<(?:@[!&]?|#|a?:\w+:|t:)\S*?>|https?://\S+", re.DOTALL)
 _MARKDOWN = re.compile(r"[*_`~|>#\\]+")

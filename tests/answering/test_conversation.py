@@ -12,9 +12,10 @@ from bot.answering.conversation import (
     last_words,
     leans_on_before,
     named,
+    next_turn,
     who_said,
 )
-from bot.answering.reply import Answer, NotInStory
+from bot.answering.reply import Answer, NotInStory, Source
 from bot.answering.responder import Responder
 
 TURN = Turn("when did it open", None)
@@ -84,7 +85,19 @@ def test_who_said_that_asks_for_the_speaker_of_the_sentence_just_quoted() -> Non
 def test_a_follow_up_is_read_with_the_end_of_a_long_question() -> None:
     """The earlier question is taken whole, or its last words."""
     assert last_words("when did it open") == "when did it open"
-    assert last_words("a " * 50).split() == ["a"] * 30
+    assert last_words("a " * 50).split() == ["a"] * 40
+
+
+def test_a_turn_holds_what_was_asked_and_answered_since_a_whole_question() -> None:
+    """What "he" or "there" stands for may be in an answer; a refusal adds the question alone."""
+    opened, who = (Answer(text, (Source("bridge", 3, text),), text, 90.0) for text in ("May 3", "Ilse Renfro"))
+    first = next_turn(Turn("old", None), "when did it open", False, opened)
+    assert first == Turn("when did it open : May 3", opened, (opened,))
+    second = next_turn(first, "what did it cost", True, None)
+    assert second == Turn("when did it open : May 3 >> what did it cost", opened, (opened,))
+    third = next_turn(second, "by whom?", True, who)
+    assert third.question == "when did it open : May 3 >> what did it cost >> by whom? : Ilse Renfro"
+    assert (third.answer, third.given) == (who, (opened, who))
 
 
 def test_memory_is_bounded_in_number_and_time() -> None:

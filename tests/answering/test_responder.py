@@ -58,6 +58,19 @@ def test_the_first_question_is_answered_with_its_line(
     assert reply.sources[0].text in seed_responder.story.article.line(line)
 
 
+@pytest.mark.parametrize(
+    "message", ["So North Korea never confirmed it?", "did japan take part in the kursk operations"]
+)
+def test_a_wrong_premise_gets_no_yes(seed_responder: Responder, message: str) -> None:
+    """The row that says what happened opens with "Yes"; its quote puts the message right without."""
+    reply = seed_responder.respond(message).reply
+    assert isinstance(reply, Answer)
+    fact = seed_responder.story.table.fact(reply.fact)
+    assert fact
+    assert fact.answer.startswith("Yes")
+    assert reply.answer == fact.quote
+
+
 def test_every_question_of_the_table_gets_its_fact_or_the_same_words(seed_responder: Responder) -> None:
     """An editor who wrote a question into the table sees its answer, whatever else comes close."""
     asked = [(fact, question) for fact in seed_responder.story.table.facts for question in fact.questions]

@@ -24,7 +24,7 @@ TABLE_PASSAGES_READ = 1  # with a table, the line that the nearest fact stands o
 GIST_PASSAGES = 3  # what a story is about stands at its beginning, behind a headline or a caption
 FACTS_READ = 5  # facts whose questions come closest; in a rich table the right one is among them in 94 of 100
 FOLLOWING_READ = 6  # a follow-up says less: the right fact lies further back
-NEAR = 0.12  # facts that lie further behind the closest one are not read; of the right ones two in a hundred do
+NEAR = 0.12  # facts that lie further behind the closest one are not read; of the right ones four in a hundred do
 KIND_NEAR = 0.3
 # A follow-up mostly asks about what was just quoted: facts on that line are taken to lie closer by so much, which is
 # how much closer another wording of the same question lies than a question about something else.

@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 from bot.answering.asks import asked
 from bot.answering.conversation import answered, last_words, leans_on_before
 from bot.answering.interaction import STOP_WEIGHT, is_filler
-from bot.answering.text import BEHIND
+from bot.answering.text import BEHIND, behind
 from bot.story.table import AnswerType, Fact, Gap
 
 ANSWERS, CONTRADICTS, SILENT = 0, 1, 2
@@ -101,7 +101,7 @@ def read_talk_rows(path: Path) -> list[Row]:
         asked = ""
         for row in talk:
             leans = bool(asked) and leans_on_before(row.message)
-            asked = f"{last_words(asked)}{BEHIND}{row.message}" if leans else row.message
+            asked = behind(last_words(asked), row.message) if leans else row.message
             rows.append(replace(row, message=asked))
             asked = answered(asked, row.span) if row.kind == "answerable" else asked
     return rows
@@ -207,8 +207,8 @@ def with_follow_ups(rows: Sequence[Row], rng: random.Random) -> list[Row]:
         earlier = rng.choice(others)
         if depth and only_one(earlier) and rng.random() < CHAINS:
             earlier = asked_behind(earlier, depth - 1)
-        before = answered(earlier.message, earlier.span)
-        return replace(row, message=f"{before}{BEHIND}{rng.choice(BARE[kinds[id(row)]])}")
+        bare = rng.choice(BARE[kinds[id(row)]])
+        return replace(row, message=behind(answered(earlier.message, earlier.span), bare))
 
     return [asked_behind(row, 1) if rng.random() < FOLLOW_UPS and only_one(row) else row for row in rows]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from bot.answering.reply import Answer
-from bot.answering.text import ANSWERED, BEHIND, clean, content_words, words
+from bot.answering.text import ANSWERED, BEHIND, behind, clean, content_words, words
 
 MAX_QUESTION_WORDS = 40  # of the earlier questions and answers that a follow-up is ranked with
 
@@ -136,7 +136,7 @@ def answered(question: str, answer: str) -> str:
 
 def next_turn(turn: Turn, message: str, leans: bool, answer: Answer | None) -> Turn:
     """What the next message is read against, after one that leans on a turn or stands by itself, and its answer."""
-    asked, given = (f"{last_words(turn.question)}{BEHIND}{message}", turn.given) if leans else (message, ())
+    asked, given = (behind(last_words(turn.question), message), turn.given) if leans else (message, ())
     if answer is None:
         return Turn(asked, turn.answer, given)
     return Turn(answered(asked, answer.answer), answer, (*given, answer)[-MAX_GIVEN:])

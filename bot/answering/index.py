@@ -14,7 +14,7 @@ from bot.answering.encoder import MAX_TOKENS, Encoder, Encoding, Floats
 from bot.answering.interaction import GroupIndex, TextIndex, TokenWeights
 from bot.answering.passages import passages_of
 from bot.answering.reader import ReadPassage
-from bot.answering.text import BEHIND
+from bot.answering.text import behind
 from bot.story.article import Sentence
 from bot.story.library import Story
 from bot.story.table import Fact, Gap
@@ -103,13 +103,14 @@ class StoryIndex:
 
     def rank(self, message: str, before: str = "") -> Ranking:
         """The ranking for a normalised message; `before` is the earlier question that it leans on, if it does."""
-        joined = f"{before}{BEHIND}{message}"
+        alone = self._encoder.ids(message)
+        joined = self._encoder.ids(behind(before, message)) if before else alone
         # What would be cut off is the follow-up itself.
-        leans = bool(before) and len(self._encoder.ids(joined)) < MAX_TOKENS
-        encoding = self._encoder.encode(joined if leans else message)
+        leans = bool(before) and len(joined) < MAX_TOKENS
+        (encoding,) = self._encoder.encode_alike([joined if leans else alone])
         weights = self._weights(encoding)
         if leans:
-            weights[: 2 - len(self._encoder.ids(message))] *= BEFORE_WEIGHT  # two tokens are markers
+            weights[: 2 - len(alone)] *= BEFORE_WEIGHT  # two tokens are markers
         sentences = self._sentence_index.scores(encoding, weights)
         ranks = self._passage_ranks(self._passage_index.scores(encoding, weights), sentences)
         gaps = self._gap_index.closest(encoding, weights, GAPS_COMPARED)

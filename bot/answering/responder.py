@@ -23,7 +23,7 @@ from bot.answering.gate import Gate
 from bot.answering.matcher import Match, Matcher, Models
 from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Reply, Smalltalk, Source, Suggestion
 from bot.answering.smalltalk import smalltalk
-from bot.answering.text import BEHIND, clean, content_words, holds_words, parts, words
+from bot.answering.text import behind, clean, content_words, holds_words, parts, words
 from bot.story.library import Story
 from bot.story.table import Fact, Gap
 
@@ -85,11 +85,11 @@ ALONE = Context("", 0, ())
 
 
 class Responder:
-    """Answers messages about one story; the same message, turn and table always give the same reply."""
+    """Answers messages about one story, with a matcher for it; one message, turn and table always give one reply."""
 
     def __init__(self, story: Story, models: Models) -> None:
         self.story = story
-        self._matcher = Matcher(story, models)
+        self.matcher = Matcher(story, models)
         self._gate = models.gates.drafted if story.drafted else models.gates.reviewed
 
     def respond(self, message: str, previous: Turn | None = None) -> Exchange:
@@ -107,11 +107,11 @@ class Responder:
         if remark and previous and previous.answer:
             reply = self._remark(remark, previous.answer)
             return Exchange(message, reply, previous, rule="a remark on the last answer")
-        written = self._matcher.written(text)
+        written = self.matcher.written(text)
         if written:
             return self._exchange_of(message, text, written, previous)
         intent = "empty" if remark else smalltalk(text)
-        gist = self._matcher.gist() if not intent and asks_for_gist(text) else None
+        gist = self.matcher.gist() if not intent and asks_for_gist(text) else None
         if gist:
             reply = self._answer_of(gist, gist.answer, gist.quote, GIST_SCORE)
             return Exchange(message, reply, Turn(text, reply, (reply,)), rule="what the story is about")
@@ -171,7 +171,7 @@ class Responder:
             answer = self._answer_of(row, row.answer, row.quote, 100.0)
             turn = next_turn(Turn("", None), text, False, answer)
             return Exchange(message, answer, turn, rule=f"fact {row.id} holds this very question")
-        suggestions = tuple(map(_suggestion, self._matcher.closest(text)[:2]))
+        suggestions = tuple(map(_suggestion, self.matcher.closest(text)[:2]))
         reply = NotInStory(row.says, suggestions, 0.0, row.id, row.line)
         turn = Turn(text, previous.answer if previous else None)
         return Exchange(message, reply, turn, rule=f"gap {row.id} holds this very question")
@@ -184,7 +184,7 @@ class Responder:
     def alternatives(self, message: str, without: str) -> Exchange:
         """The next candidates for a message whose answer, the fact `without`, was not what was asked."""
         text = clean(message)
-        facts = [f for f in self._matcher.closest(self._matcher.normalised(text)) if f.id != without]
+        facts = [f for f in self.matcher.closest(self.matcher.normalised(text)) if f.id != without]
         others = tuple(map(_suggestion, facts[:SUGGESTIONS]))
         reply = DidYouMean(others, 0.0) if len(others) > 1 else NotInStory(GENERAL_REFUSAL, others)
         return Exchange(message, reply, Turn(text, None), rule="other candidates")
@@ -207,9 +207,9 @@ class Responder:
 
     def _decide(self, question: str, context: Context = ALONE) -> tuple[Reply, Step]:
         """The reply to one question in its context."""
-        normalised, before = self._matcher.normalised(question), self._matcher.normalised(context.question)
+        normalised, before = self.matcher.normalised(question), self.matcher.normalised(context.question)
         given = {answer.fact for answer in context.given}
-        match = self._matcher.match(normalised, before, context.line, given)
+        match = self.matcher.match(normalised, before, context.line, given)
         fresh = [c for c in match.candidates if not any(_repeats(c, given) for given in context.given)]
         scored = sorted(
             ((c, self._gate.probability(c.signals)) for c in fresh),
@@ -221,7 +221,7 @@ class Responder:
             ),
         )
         reply, rule = self._gated(match, scored, context)
-        understood = f"{before}{BEHIND}{normalised}" if before else normalised
+        understood = behind(before, normalised) if before else normalised
         return reply, Step(question, understood, match, tuple(scored), rule, self._gate)
 
     def _gated(self, match: Match, scored: list[tuple[Candidate, float]], context: Context) -> tuple[Reply, str]:

@@ -40,6 +40,11 @@ _SPLIT = re.compile(rf"\?+\s+(?=\w)|(?:,|;)?\s+(?:and|also|plus|&)\s+(?:also\s+)
 _ASKS = re.compile(rf"\b{_QUESTION_WORD}\b", re.IGNORECASE)
 
 
+def behind(before: str, message: str) -> str:
+    """A follow-up behind what was asked before it."""
+    return f"{before}{BEHIND}{message}"
+
+
 def clean(message: str) -> str:
     """A message without control characters, mentions, links, code blocks and Markdown; at most MAX_MESSAGE long."""
     text = unicodedata.normalize("NFKC", message[: 4 * MAX_MESSAGE])

@@ -46,9 +46,9 @@ ROUNDS, RATE, LEAF = 300, 0.05, 30
 RISING = {"rank", "lead", "reads", "span", "akin", "question", "gap_lead", "same", "overlap"}  # more is never worse
 DRAFTED = ("rank", "lead", "reads", "span", "unknown", "type_misfit", "corrects", "echo", "repeats", "follows")
 REVIEWED = SIGNAL_NAMES
-# Thresholds: where the sum of right and refused is at its best; to .01, so it is from .40 to .50 with a table, and for
-# drafts from .45 on. A wrong answer costs more than none.
-ANSWER = {"drafted": 0.50, "reviewed": 0.45}
+# Threshold: where the sum of right and refused is at its best, to .01 from .40 to .50 with a table and from .45 on for
+# drafts. A wrong answer costs more than none.
+ANSWER = 0.50
 STRANGER = "stranger"  # readers ask a bot about anything; rows about the article itself do not show it
 STRANGERS = 20  # a story: a third as many as it has rows
 RANK, READS, UNKNOWN, TYPE_MISFIT = map(SIGNAL_NAMES.index, ("rank", "reads", "unknown", "type_misfit"))
@@ -88,19 +88,16 @@ def judged(matcher: Matcher, row: Row) -> Judged:
     return judged_message(matcher, row.story, row.message, row.kind, lambda c: is_right(row, c.fact.line, c.answer))
 
 
-def judged_talks(story: Story, talks: Iterable[Sequence[Row]]) -> list[Judged]:
-    """The candidates of follow-ups that lean on what was asked and rightly answered before.
-
-    Those that the story's table has no fact for are left out, save where no answer is due.
-    """
-    responder, found = Responder(story, models()), []
+def judged_talks(responder: Responder, talks: Iterable[Sequence[Row]]) -> list[Judged]:
+    """The candidates of follow-ups that lean on what was asked and rightly answered before."""
+    story, found = responder.story, list[Judged]()
     for talk in talks:
         turn = Turn("", None)
         for row in talk:
             message = clean(row.message)
             leans = bool(turn.question) and leans_on_before(message)
             steps = responder.respond(message, turn).steps if leans else ()
-            if steps and (row.kind != "answerable" or story.drafted or is_told(row, story)):
+            if steps and is_fair(row, story):
                 candidates = [candidate for candidate, _ in steps[0].probabilities]
                 right = np.array([is_right(row, c.fact.line, c.answer) for c in candidates])
                 found += [Judged(row.story, row.kind, signals_of(candidates), right, True)] if candidates else []
@@ -250,10 +247,10 @@ def report(name: str, rows: Sequence[Judged], names: tuple[str, ...]) -> dict[st
     none = np.array([p for row, p, _ in scored if row.kind in ("unanswerable", "off_topic")])
     area = float((due[:, None] > none[None, :]).mean())
     print(f"{name}: {len(rows)} rows of {len({r.story for r in rows})} stories, refusal AUC {area:.3f}")
-    for threshold in sorted({*np.arange(0.2, 0.81, 0.1).round(2).tolist(), ANSWER[name]}):
+    for threshold in sorted({*np.arange(0.2, 0.81, 0.1).round(2).tolist(), ANSWER}):
         told = "  ".join(f"{k} {v:.3f}" for k, v in figures(scored, threshold).items())
-        print(f"  {'*' if threshold == ANSWER[name] else ' '} {threshold:.2f}  {told}")
-    following = figures([one for one in everything if one[0].follows], ANSWER[name])
+        print(f"  {'*' if threshold == ANSWER else ' '} {threshold:.2f}  {told}")
+    following = figures([one for one in everything if one[0].follows], ANSWER)
     print("  follow-ups  " + "  ".join(f"{k} {v:.3f}" for k, v in following.items() if k != "strangers"))
     fitted = fit(rows, names)
     picked = [ok for row, _, ok in scored if row.kind == "answerable"]
@@ -264,9 +261,9 @@ def report(name: str, rows: Sequence[Judged], names: tuple[str, ...]) -> dict[st
         "choice": {n: round(float(w), 4) for n, w in zip(names, fitted.chooses, strict=True)},
         "shapes": {n: asdict(shape) for n, shape in zip(names, fitted.shapes, strict=True)},
         "bias": round(fitted.bias, 4),
-        "answer": ANSWER[name],
+        "answer": ANSWER,
         # Offer where an answer would be right at least half as often as at the threshold for answering.
-        "offer": round(ANSWER[name] / 2, 2),
+        "offer": round(ANSWER / 2, 2),
     }
 
 
@@ -298,12 +295,17 @@ def talks_about(held: Path, name: str) -> list[list[Row]]:
     return read_talks(path) if path.exists() else []
 
 
+def judged_story(story: Story, data: Path, held: Path) -> list[Judged]:
+    """All rows of a story that are fair to it, strangers, and follow-ups."""
+    responder = Responder(story, models())
+    matcher = responder.matcher
+    rows = [judged(matcher, row) for row in rows_about(data, held, story.name) if is_fair(row, story)]
+    return rows + strangers(data, story.name, matcher) + judged_talks(responder, talks_about(held, story.name))
+
+
 def judged_draft(data: Path, held: Path, name: str) -> list[Judged]:
-    """All rows of a story judged against its draft, strangers, and follow-ups."""
-    story = load_story(data / "stories" / f"{name}.txt")
-    matcher = Matcher(story, models())
-    rows = [judged(matcher, row) for row in rows_about(data, held, name)]
-    return rows + strangers(data, name, matcher) + judged_talks(story, talks_about(held, name))
+    """A story judged against its draft."""
+    return judged_story(load_story(data / "stories" / f"{name}.txt"), data, held)
 
 
 def written_story(data: Path, path: Path) -> Story:
@@ -314,12 +316,13 @@ def written_story(data: Path, path: Path) -> Story:
 
 
 def judged_written(data: Path, held: Path, path: Path) -> list[Judged]:
-    """The same judged against its written table, save the rows that it has no fact for."""
-    story = written_story(data, path)
-    matcher = Matcher(story, models())
-    rows = rows_about(data, held, story.name)
-    due = [judged(matcher, row) for row in rows if row.kind != "answerable" or is_told(row, story)]
-    return due + strangers(data, story.name, matcher) + judged_talks(story, talks_about(held, story.name))
+    """A story judged against the table that was written for it."""
+    return judged_story(written_story(data, path), data, held)
+
+
+def is_fair(row: Row, story: Story) -> bool:
+    """Whether a row says something about the bot: a reviewed table that has no fact for it cannot answer it."""
+    return row.kind != "answerable" or story.drafted or is_told(row, story)
 
 
 def is_told(row: Row, story: Story) -> bool:

@@ -126,6 +126,7 @@ async def play(recorder: Recorder) -> None:
     await recorder.direct("which line?")
     await recorder.direct("how many troops")
     await recorder.direct("who won the world cup")
+    await recorder.direct("recipe for pancakes")
 
     recorder.scene("A mention in a server", "In #news everybody reads along; Bob asks on by replying.")
     answer = await recorder.mention("Why did North Korea send troops to Russia?")

@@ -22,15 +22,19 @@ _TIME = re.compile(
 )
 _QUANTITY = re.compile(rf"\d(?!\d*(?:st|nd|rd|th)\b)|\b{_NUMBER_WORD}\b", re.IGNORECASE)  # "80th" counts nothing
 
+_YES_NO = re.compile(r"\W*(?:yes|no)(?:\W*$|[,;:.!])", re.IGNORECASE)
+
 _AUXILIARY = r"(?:did|does|do|is|are|was|were|has|have|had|will|would|can|could|should)(?:n['’]?t)?"
 _PLACE, _DAY = r"(?:place|city|country|town|region|location)", r"(?:time|date|day|month|year)"
 _SOMEBODY = r"(?:person|people|man|woman|official|leader|politician|agency|company)"
 _OPENERS = r"(?:so|wait|and|but|ok|okay|hey|hi|hello|um|well|now|then|also)"
-# "who" asks at the start of a clause; after a noun ("the soldiers who died") it only goes on about the noun.
-_OPENS = (
-    r"(?:^|[,;:.!?-]\s*|\b(?:and|but|so|or|know|tell|tells|me|is|was|were|are|wonder|wondering|ask|wait|ok|on|at|exactly"
-    r"|say|says|said|of|idea|about)\s+)"
-)
+# "who" asks at the start of a clause; after a noun ("the soldiers who died") it only goes on about the noun, as "when"
+# and "where" do after a verb ("what did he say when it sank").
+_BEFORE = (
+    r"and|but|so|or|know|tell|tells|me|is|was|were|are|wonder|wondering|ask|wait|ok|on|at|exactly|of|idea|about"
+)  # fmt: skip
+_STARTS = rf"(?:^|[,;:.!?-]\s*|\b(?:{_BEFORE})\s+)"
+_OPENS = rf"(?:^|[,;:.!?-]\s*|\b(?:{_BEFORE}|say|says|said)\s+)"
 _POLITE = re.compile(
     r"^\W*(?:(?:hi|hey|hello|so|ok|um|please|pls)\b\W*)*(?:(?:can|could|would|will) (?:you|u|someone|anyone|somebody)"
     r"(?: (?:please|pls))?(?: (?:tell|explain|say|show|give|remind)(?: (?:me|us|to me))?)?"
@@ -52,11 +56,15 @@ _PATTERNS: tuple[tuple[AnswerType, tuple[str, ...]], ...] = (
     (
         "when",
         (
-            rf"\bwhen\b|\b(?:what|which) {_DAY}\b|\bdate\b",
-            r"\bhow (?:far back|early|late|recently|soon|long ago)\b|\bsince when\b",
+            rf"{_STARTS}when\b|\b(?:since|until|till|by|from) when\b|\bwhen\W*$",
+            rf"\b(?:what|which) {_DAY}\b|\bdate\b",
+            r"\bhow (?:far back|early|late|recent(?:ly)?|soon|long ago)\b",
         ),
     ),
-    ("where", (rf"\bwhere\b|\b(?:what|which) {_PLACE}\b",)),
+    (
+        "where",
+        (rf"{_STARTS}where\b|\b(?:from|to) where\b|\bwhere(?: (?:at|to|from))?\W*$|\b(?:what|which) {_PLACE}\b",),
+    ),
     (
         "why",
         (
@@ -140,9 +148,9 @@ def may_serve(wanted: AnswerType | None, fact: Fact) -> bool:
     """Whether a fact can answer a message that wants one kind: "Yes, …" answers no "when", a date no "how many"."""
     if wanted is None or wanted == "yes-no":
         return True
-    if fact.asks == "yes-no":
+    if _YES_NO.match(fact.answer):
         return False
-    if wanted == "what" or is_kind(wanted, fact.asks):
+    if wanted in ("what", "how") or is_kind(wanted, fact.asks):
         return True
     return fact.asks not in ("when", "how-many") and can_give(wanted, fact.answer)
 

@@ -14,7 +14,7 @@ from bot.answering.smalltalk import smalltalk
 from bot.answering.spans import widened
 from bot.answering.spelling import Speller
 from bot.answering.text import MAX_MESSAGE, clean, content_words, holds_words, parts
-from bot.story.table import Fact
+from bot.story.table import AnswerType, Fact
 
 ENGLISH = {word: i for i, word in enumerate("soul people president letter crime when nuclear troops visited".split())}
 STORY = (
@@ -128,6 +128,12 @@ def test_spelling_is_repaired_and_correct_words_stay(message: str, expected: str
         ("did Russia deny it", "yes-no"),
         ("how was it announced", "how"),
         ("what happened", "what"),
+        ("what'd russia say when the pictures came out", "what"),
+        ("who signed the treaty where they met", "who"),
+        ("so when was that", "when"),
+        ("they arrived when?", "when"),
+        ("any idea where it was", "where"),
+        ("and where from", "where"),
         ("north korea troops", None),
     ],
 )
@@ -144,6 +150,23 @@ def test_what_cannot_be_an_answer() -> None:
     assert can_give("when", "last Saturday")
     assert not can_give("who", "in order to win")
     assert can_give("who", "Kim Jong Un")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "asks", "answer", "serves"),
+    [
+        ("when", "yes-no", "Yes, they confirmed it", False),
+        ("how", "yes-no", "No, they had denied it", False),
+        ("how", "how-many", "By 14 percent", True),
+        ("what", "yes-no", "no tax was planned", True),
+        ("when", "yes-no", "on Monday it was denied", True),
+        ("who", "when", "on May 3", False),
+        ("yes-no", "who", "Kim Jong Un", True),
+    ],
+)
+def test_which_facts_may_serve(wanted: AnswerType, asks: AnswerType, answer: str, serves: bool) -> None:
+    """What opens with "Yes" or "No" answers nothing but yes-no questions; a date is nobody."""
+    assert may_serve(wanted, Fact("x", asks, answer, 1, answer, ("?",))) is serves
 
 
 @pytest.mark.parametrize(

@@ -77,15 +77,18 @@ class Joined(nn.Module):
 
 
 class Encoder(nn.Module):
-    """The lower half: the states of texts of one length, and their vectors for ranking."""
+    """The lower half: the states of texts of one length, and vectors for ranking of their tokens and their parts."""
 
     def __init__(self, model: Model) -> None:
         super().__init__()
         self.model, self.distances = model, Distances(model)
         self.layers = nn.ModuleList(map(Joined, model.layers[:LOWER]))
 
-    def forward(self, ids: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """States [texts, tokens, 768], unit token vectors [texts, tokens, 128], unit text vectors [texts, 256]."""
+    def forward(self, ids: torch.Tensor, shares: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """States [texts, tokens, 768], unit token vectors [texts, tokens, 128], unit part vectors [texts, parts, 256].
+
+        `shares` [parts, tokens] says how much each token counts in a part's mean.
+        """
         model = self.model
         at = torch.arange(ids.shape[1]) + FIRST_POSITION
         hidden = model.normed(model.word(ids) + model.position(at))
@@ -93,7 +96,7 @@ class Encoder(nn.Module):
         for layer in self.layers:
             hidden = layer(hidden, bias)
         tokens = functional.normalize(model.token_head(hidden), dim=-1)
-        return hidden, tokens, functional.normalize(model.text_head(hidden.mean(1)), dim=-1)
+        return hidden, tokens, functional.normalize(model.text_head(shares @ hidden), dim=-1)
 
 
 class Reader(nn.Module):
@@ -128,7 +131,8 @@ class Reader(nn.Module):
 
 TEXTS, TOKENS = {0: "texts"}, {0: "texts", 1: "tokens"}
 AXES: dict[str, dict[int, str]] = {
-    "ids": TOKENS, "states": TOKENS, "tokens": TOKENS, "mean": TEXTS,
+    "ids": TOKENS, "states": TOKENS, "tokens": TOKENS,
+    "shares": {0: "parts", 1: "tokens"}, "means": {0: "texts", 1: "parts"},
     "message": {1: "message_tokens"}, "passages": TOKENS, "mask": TOKENS,
     "verdict": TEXTS, "start": TOKENS, "end": TOKENS,
 }  # fmt: skip
@@ -268,7 +272,8 @@ def main() -> None:
     model = Model(options.base)
     model.load_state_dict(torch.load(options.weights, weights_only=True))
     ids, states = torch.full((2, 16), 2000), torch.zeros(3, 16, 768)
-    export(Encoder(model), {"ids": ids}, ["states", "tokens", "mean"], options.output / "encoder")
+    shares = torch.full((3, 16), 1 / 16)
+    export(Encoder(model), {"ids": ids, "shares": shares}, ["states", "tokens", "means"], options.output / "encoder")
     inputs = {"message": states[:1], "passages": states[:, :11], "mask": torch.ones(3, 11)}
     export(Reader(model), inputs, ["verdict", "start", "end"], options.output / "reader")
     shutil.copy(options.base / "tokenizer.json", options.output / "tokenizer.json")

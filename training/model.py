@@ -22,7 +22,7 @@ CLASSES = 3
 LOWER = 9  # of twelve layers; DeFormer loses about a point there, and the three above are read again for every passage
 TOKEN_DIMENSIONS = 128  # as ColBERT's
 TEXT_DIMENSIONS = 256
-MAX_POSITIONS = 192
+MAX_POSITIONS = 448  # a window of passages holds fewer tokens (bot/answering/encoder.py)
 FIRST_POSITION = 2  # MPNet counts positions from behind its padding token
 BUCKETS, FAR = 32, 128  # of the relative positions, as published
 APART = 10  # the bucket of that distance
@@ -190,7 +190,10 @@ class Model(nn.Module):
 
     def encoded(self, ids: torch.Tensor, mask: torch.Tensor) -> Texts:
         """Texts for ranking and reading, of padded `ids` and their `mask`, each [texts, tokens]."""
-        states = self.lower(ids, mask)
+        return self.texts(self.lower(ids, mask), ids, mask)
+
+    def texts(self, states: torch.Tensor, ids: torch.Tensor, mask: torch.Tensor) -> Texts:
+        """Texts by their states of the lower layers, [texts, tokens, 768]; each has a marker at both ends."""
         inner = mask.clone()
         inner[:, 0] = 0
         inner[torch.arange(len(ids)), mask.sum(1) - 1] = 0

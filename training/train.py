@@ -6,9 +6,10 @@ python -m training.train stories --base MPNET --data TRAIN --own training/data/*
 python -m training.train upper   --base MPNET --data TRAIN --own training/data/* --start stories.pt -o model.pt
 
 A step takes one story: its lines, a group of messages about it, and statements made from its own sentences. Everything
-is encoded once by the lower layers. The messages are ranked against the lines and against each other by the score that
-the bot ranks by; then each is read with the line that answers it and with the closest lines that do not, as ranked by
-the model itself. `upper` teaches the upper layers alone, on reading, in many small steps.
+is encoded once by the lower layers, a line among those around it. The messages are ranked against the lines and
+against each other by the score that the bot ranks by; then each is read with the line that answers it and with the
+closest lines that do not, as ranked by the model itself. `upper` teaches the upper layers alone, on reading, in many
+small steps.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain
 from pathlib import Path
 
@@ -28,6 +29,7 @@ import torch
 from tokenizers import Encoding, Tokenizer
 from torch.nn import functional
 
+from bot.answering.encoder import windows_of
 from bot.answering.index import BEFORE_WEIGHT
 from bot.answering.text import BEHIND
 from training.examples import (
@@ -48,7 +50,7 @@ from training.model import LOWER, Model, RoundedLinear, Texts
 from training.statements import statement_examples
 
 SEED = 20250428
-GROUP = 24  # messages a step
+GROUP = 28  # messages a step: as many as most files of `leaning/` hold about their article
 STRANGERS = 3  # messages about other stories a step: a bot is asked about anything
 STATEMENTS = 6  # changed statements an article and epoch, and as many true ones
 NEGATIVES = 2  # closest lines without the answer that a message is read with; one more where no line has it
@@ -89,11 +91,11 @@ def what_counts(message: str, tokenizer: Tokenizer, width: int) -> torch.Tensor:
     return torch.tensor([BEFORE_WEIGHT if at <= before else 1.0 for at in range(width)])
 
 
-def padded(encodings: Sequence[Encoding]) -> tuple[torch.Tensor, torch.Tensor]:
+def padded(texts: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
     """Token ids and mask, each [texts, longest]."""
-    longest = max(len(e.ids) for e in encodings)
-    ids = torch.tensor([e.ids + [1] * (longest - len(e.ids)) for e in encodings])
-    mask = torch.tensor([[1] * len(e.ids) + [0] * (longest - len(e.ids)) for e in encodings])
+    longest = max(map(len, texts))
+    ids = torch.tensor([[*text] + [1] * (longest - len(text)) for text in texts])
+    mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts])
     return ids, mask
 
 
@@ -102,18 +104,38 @@ def encoded(model: Model, encodings: Sequence[Encoding]) -> Texts:
     order = sorted(range(len(encodings)), key=lambda i: len(encodings[i].ids))
     size = -(-len(order) // PADDED_GROUPS)
     groups = [
-        model.encoded(*padded([encodings[i] for i in order[at : at + size]])) for at in range(0, len(order), size)
+        model.encoded(*padded([encodings[i].ids for i in order[at : at + size]])) for at in range(0, len(order), size)
     ]  # fmt: skip
-    longest = groups[-1].mask.shape[1]
-    back = torch.tensor(order).argsort()
+    return in_order(joined(groups), torch.tensor(order).argsort())
+
+
+def encoded_lines(model: Model, encodings: Sequence[Encoding]) -> Texts:
+    """Lines of an article by the lower layers, each among those around it, as the bot encodes them."""
+    windows = windows_of([tuple(encoding.ids) for encoding in encodings])
+    ids, mask = padded([window.ids for window in windows])
+    states = model.lower(ids, mask)
+    ends = torch.tensor([(n, *bounds) for n, window in enumerate(windows) for bounds in window.bounds])
+    window, first, last = (column[:, None] for column in ends.T)
+    at = torch.arange(int((last - first).max()))[None]
+    own = (first + at).clamp(max=ids.shape[1] - 1)
+    return model.texts(states[window, own], ids[window, own], (at < last - first).long())
+
+
+def joined(groups: Sequence[Texts]) -> Texts:
+    """Groups of texts as one, as long as the longest of them."""
+    longest = max(group.mask.shape[1] for group in groups)
 
     def together(name: str) -> torch.Tensor:
         parts = [getattr(group, name) for group in groups]
-        wide = [functional.pad(p, (0, 0) * (p.dim() - 2) + (0, longest - p.shape[1])) for p in parts]
-        return torch.cat(wide)[back]
+        return torch.cat([functional.pad(p, (0, 0) * (p.dim() - 2) + (0, longest - p.shape[1])) for p in parts])
 
-    means = torch.cat([group.means for group in groups])[back]
+    means = torch.cat([group.means for group in groups])
     return Texts(*map(together, ("states", "mask", "ids", "tokens")), means, together("inner"))
+
+
+def in_order(texts: Texts, order: torch.Tensor) -> Texts:
+    """The same texts in another order."""
+    return Texts(*(getattr(texts, field.name)[order] for field in fields(texts)))
 
 
 def trimmed(texts: Texts, chosen: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
@@ -145,7 +167,9 @@ class Step:
         self.lines = len(lines)
         passages = lines + (others or [])
         self.encodings = tokenizer.encode_batch(passages)
-        self.passages = encoded(model, self.encodings)
+        self.passages = encoded_lines(model, self.encodings[: self.lines])
+        if others:
+            self.passages = joined([self.passages, encoded(model, self.encodings[self.lines :])])
         asked = [cut(message) for message in messages]
         self.messages = encoded(model, tokenizer.encode_batch(asked))
         width = self.messages.ids.shape[1]
@@ -359,13 +383,13 @@ def parameter_groups(model: Model, rate: float, heads: float) -> list[dict[str, 
 
 
 class Schedule:
-    """AdamW with warm-up, then linear decay to zero."""
+    """AdamW with warm-up, the full rate for a share of the steps, then linear decay to zero."""
 
-    def __init__(self, groups: list[dict[str, object]], steps: int) -> None:
+    def __init__(self, groups: list[dict[str, object]], steps: int, hold: float) -> None:
         self._optimizer = torch.optim.AdamW(groups, weight_decay=0.01, fused=True)
         warm = max(1, round(steps * WARM_UP))
         self._schedule = torch.optim.lr_scheduler.LambdaLR(
-            self._optimizer, lambda at: max(0.0, min((at + 1) / warm, (steps - at) / max(1, steps - warm)))
+            self._optimizer, lambda at: max(0.0, min((at + 1) / warm, 1.0, (steps - at) / (steps * (1 - hold))))
         )
         self._parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
 
@@ -402,7 +426,7 @@ def fit(model: Model, tokenizer: Tokenizer, stories: list[Story], options: argpa
     rng = random.Random(options.seed)
     steps = steps_of(stories, rng, options)
     schedule, progress = (
-        Schedule(parameter_groups(model, options.rate, options.heads), len(steps)),
+        Schedule(parameter_groups(model, options.rate, options.heads), len(steps), options.hold),
         Progress(len(steps)),
     )
     for number, (story, rows, extra) in enumerate(steps, 1):
@@ -430,7 +454,7 @@ def fit_upper(model: Model, tokenizer: Tokenizer, stories: list[Story], options:
     for layer in model.layers[:LOWER]:
         layer.requires_grad_(False)
     groups = parameter_groups(model, options.rate, options.heads)
-    schedule, progress = Schedule(groups, UPDATES * len(steps)), Progress(len(steps))
+    schedule, progress = Schedule(groups, UPDATES * len(steps), options.hold), Progress(len(steps))
     for number, (story, rows, extra) in enumerate(steps, 1):
         with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
             work = work_of(model, tokenizer, story, rows, extra, rng)
@@ -504,6 +528,7 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=12000, help="questions taken for the first stage")
     parser.add_argument("--epochs", type=float, default=1.0)
     parser.add_argument("--rate", type=float, default=3e-5)
+    parser.add_argument("--hold", type=float, default=0.0, help="share of the steps before the rate falls, below 1")
     parser.add_argument("--heads", type=float, default=HEADS_FASTER, help="how much faster the heads learn")
     parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--whole", type=float, default=1.0, help="share of the steps before weights are four bits")

@@ -10,19 +10,19 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bot.answering.encoder import Encoder, Encoding
+from bot.answering.encoder import Encoder, Encoding, windows_of
 
 TOGETHER = 128  # tokens encoded at once: twice as many are a twentieth faster, and cost 40 MB
 KEPT_S = 30 * 86400.0  # a file that nobody has read for so long belongs to a story or a model that has changed
 MOST_THREADS = 4  # a story is encoded once; a small machine keeps some cores for what it does beside
-_FORMAT = "4"  # rises when the arrays of a cache file change
+_FORMAT = "5"  # rises when the arrays of a cache file change
 
 
 def default_cache_folder() -> Path:
@@ -34,10 +34,13 @@ def default_cache_folder() -> Path:
     return (Path(base) if base else Path("~/.cache").expanduser()) / "sourceline"
 
 
-def _key(encoder: Encoder, texts: Sequence[str], read: int) -> str:
-    digest = hashlib.sha256(f"{_FORMAT}\0{encoder.digest}\0{read}".encode())
-    for text in texts:
-        digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))
+def _key(encoder: Encoder, texts: Iterable[Sequence[str]]) -> str:
+    """What a cache file is named by: the texts of each kind, and the encoder."""
+    digest = hashlib.sha256(f"{_FORMAT}\0{encoder.digest}".encode())
+    for kind in texts:
+        digest.update(f"\0{len(kind)}".encode())
+        for text in kind:
+            digest.update(b"\0" + text.encode("utf-8", "surrogatepass"))
     return digest.hexdigest()[:32]
 
 
@@ -116,7 +119,7 @@ def _batches(encoder: Encoder, texts: Iterable[str]) -> Iterator[dict[str, tuple
             yield batch
 
 
-def _encoded(encoder: Encoder, read: Sequence[str], ranked: Sequence[str]) -> list[Encoding]:
+def _encoded(encoder: Encoder, passages: Sequence[str], read: Sequence[str], ranked: Sequence[str]) -> list[Encoding]:
     kept, found = set(read), dict[str, Encoding]()
 
     def encode(batch: dict[str, tuple[int, ...]]) -> list[Encoding]:
@@ -125,22 +128,27 @@ def _encoded(encoder: Encoder, read: Sequence[str], ranked: Sequence[str]) -> li
 
     batches = list(_batches(encoder, [*read, *ranked]))
     with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+        windows = pool.map(encoder.encode_window, windows_of([encoder.ids(text) for text in passages]))
         for batch, encodings in zip(batches, pool.map(encode, batches), strict=True):
             found |= dict(zip(batch, encodings, strict=True))
-    return [found[text] for text in read] + [found[text].for_ranking() for text in ranked]
+    alone = [found[text] for text in read] + [found[text].for_ranking() for text in ranked]
+    return [*chain.from_iterable(windows), *alone]
 
 
-def encode_all(encoder: Encoder, read: Sequence[str], ranked: Sequence[str], folder: Path | None) -> list[Encoding]:
-    """Encodings of texts to be read, then of texts that are only ranked and need no states.
+def encode_all(
+    encoder: Encoder, passages: Sequence[str], read: Sequence[str], ranked: Sequence[str], folder: Path | None
+) -> list[Encoding]:
+    """Encodings of an article's passages, each among those around it, then of single texts to be read, then of single
+    ones that are only ranked and need no states.
 
     From the cache folder where it has them; None, or a read-only disk, means no cache.
     """
-    texts = [*read, *ranked]
-    if not texts:
+    count = len(passages) + len(read) + len(ranked)
+    if not count:
         return []
-    path = folder / f"{_key(encoder, texts, len(read))}.npz" if folder else None
-    cached = _read(path, len(texts)) if path else None
-    encodings = cached or _encoded(encoder, read, ranked)
+    path = folder / f"{_key(encoder, (passages, read, ranked))}.npz" if folder else None
+    cached = _read(path, count) if path else None
+    encodings = cached or _encoded(encoder, passages, read, ranked)
     if path and cached:
         _mark_used(path)
     elif path:

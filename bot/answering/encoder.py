@@ -2,7 +2,8 @@
 
 The lower nine layers of all-mpnet-base-v2, trained further, with weights of four bits. Song et al., MPNet
 (NeurIPS 2020); Reimers and Gurevych, Sentence-BERT (EMNLP 2019); Cao et al., DeFormer (ACL 2020): what a story holds is
-encoded once, by itself, and the layers above read it together with each message.
+encoded once, and the layers above read it together with each message. An article's passages are encoded together, in
+windows: who "she" is mostly stands in the paragraph before.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from onnxruntime import RunOptions
 from tokenizers import Tokenizer
 
 from bot.answering.session import load_session
@@ -23,6 +25,8 @@ from bot.errors import ModelError
 MODELS = Path(__file__).resolve().parent.parent / "models"
 TEXT_DIMENSIONS = 256
 MAX_TOKENS = 160  # as in training; a paragraph of a hundred words
+WINDOW_TOKENS = 384  # as in training; half of an article. Attention costs little beside the layers up to some hundreds
+CONTEXT_TOKENS = 96  # of them at the beginning, a paragraph or two that the window before holds too
 
 Floats = NDArray[np.float32]
 
@@ -58,19 +62,58 @@ class Encoding:
         return replace(self, states=np.zeros((0, self.states.shape[1]), np.float16))
 
 
+@dataclass(frozen=True)
+class Window:
+    """Passages of an article that are encoded together, by their token ids; the first `context` only as what precedes.
+
+    Each passage holds two marker tokens, at its ends; in the window one stands between two passages.
+    """
+
+    passages: tuple[tuple[int, ...], ...]
+    context: int
+
+    @property
+    def ids(self) -> tuple[int, ...]:
+        """The token ids of all passages, one behind the other."""
+        return (self.passages[0][0], *(token for passage in self.passages for token in passage[1:]))
+
+    @property
+    def bounds(self) -> list[tuple[int, int]]:
+        """Where each passage behind the context begins and ends among the ids, with a marker at both ends."""
+        ends = np.cumsum([len(passage) - 1 for passage in self.passages]).tolist()
+        return [(last - len(p) + 1, last + 1) for last, p in zip(ends, self.passages, strict=True)][self.context :]
+
+
+def windows_of(passages: Sequence[tuple[int, ...]]) -> list[Window]:
+    """An article's passages, as token ids, in windows; each passage stands in one, and once more as context at most."""
+    sizes, windows, first = [len(passage) - 1 for passage in passages], [], 0
+    while first < len(passages):
+        begin, end = first, first + 1
+        while begin and sum(sizes[begin - 1 : first]) <= CONTEXT_TOKENS:
+            begin -= 1
+        while end < len(passages) and 1 + sum(sizes[begin : end + 1]) <= WINDOW_TOKENS:
+            end += 1
+        windows.append(Window(tuple(passages[begin:end]), first - begin))
+        first = end
+    return windows
+
+
 class Encoder:
     """The lower half of the model, over texts of one length at a time: without padding, none depends on another."""
 
     def __init__(self, folder: Path = MODELS) -> None:
         self._folder = folder
         self._session = load_session(folder, "encoder")
+        # A window needs ten times the memory of a message, once a story: it is given back.
+        self._lean = RunOptions()
+        self._lean.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
         self.tokenizer = load_tokenizer(folder)
         self.tokenizer.enable_truncation(MAX_TOKENS)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of all that an encoding depends on: what a cache of encodings is keyed by."""
-        found = hashlib.sha256(f"{MAX_TOKENS}".encode())
+        found = hashlib.sha256(f"{MAX_TOKENS} {WINDOW_TOKENS} {CONTEXT_TOKENS}".encode())
         for name in ("encoder.onnx", "encoder.int4.npz", "tokenizer.json"):
             with (self._folder / name).open("rb") as file:
                 found.update(hashlib.file_digest(file, "sha256").digest())
@@ -89,14 +132,31 @@ class Encoder:
         return self.encode_alike([self.ids(text)])[0]
 
     def encode_alike(self, texts: Sequence[Sequence[int]]) -> list[Encoding]:
-        """The encodings of texts, given as token ids, that have the same number of tokens.
+        """The encodings of texts, given as token ids, that have the same number of tokens."""
+        return [encoding for (encoding,) in self._run(texts, [(0, len(texts[0]))])]
+
+    def encode_window(self, window: Window) -> list[Encoding]:
+        """The encodings of a window's passages, without those of its context."""
+        return self._run([window.ids], window.bounds, self._lean)[0]
+
+    def _run(
+        self, texts: Sequence[Sequence[int]], bounds: Sequence[tuple[int, int]], options: RunOptions | None = None
+    ) -> list[list[Encoding]]:
+        """The encodings of parts of each text, from a first to behind a last token, markers at both ends.
 
         Half precision throughout, so that an encoding from the cache gives the same scores.
         """
         ids = np.array(texts, dtype=np.int64)
-        states, tokens, means = self._session.run(["states", "tokens", "mean"], {"ids": ids})
-        inner = slice(1, -1) if ids.shape[1] > 2 else slice(None)
-        halved = tokens[:, inner].astype(np.float16).astype(np.float32)
-        # Each with states of its own, so that none keeps those of its batch in memory.
-        rows = zip(ids[:, inner], halved, means, states, strict=True)
-        return [Encoding(row, vectors, mean, own.astype(np.float16)) for row, vectors, mean, own in rows]
+        at = np.arange(ids.shape[1])
+        inside = np.array([(first <= at) & (at < last) for first, last in bounds], np.float32)
+        shares = inside / inside.sum(axis=1, keepdims=True)
+        given = {"ids": ids, "shares": shares}
+        states, tokens, means = self._session.run(["states", "tokens", "means"], given, options)
+
+        def part(text: int, number: int, first: int, last: int) -> Encoding:
+            inner = slice(first + 1, last - 1) if last - first > 2 else slice(first, last)
+            vectors = tokens[text, inner].astype(np.float16).astype(np.float32)
+            # A copy of the states, so that none keeps those of its batch in memory.
+            return Encoding(ids[text, inner], vectors, means[text, number], states[text, first:last].astype(np.float16))
+
+        return [[part(i, n, *ends) for n, ends in enumerate(bounds)] for i in range(len(texts))]

@@ -74,9 +74,8 @@ class StoryIndex:
         self._facts = () if story.drafted else story.table.facts
         self._gaps = story.table.gaps
         asked = [question for fact in self._facts for question in fact.questions]
-        read = [*(p.text for p in self.passages), *asked]
         ranked = [*(s.text for s in self.sentences), *(question for gap in self._gaps for question in gap.questions)]
-        encodings = iter(encode_all(encoder, read, ranked, cache))
+        encodings = iter(encode_all(encoder, [p.text for p in self.passages], asked, ranked, cache))
         passages = list(islice(encodings, len(self.passages)))
         self._questions = list(islice(encodings, len(asked)))
         sentences = list(islice(encodings, len(self.sentences)))

@@ -13,12 +13,12 @@ import pytest
 
 from bot.answering.cache import encode_all
 from bot.answering.candidates import Signals
-from bot.answering.encoder import MODELS
+from bot.answering.encoder import CONTEXT_TOKENS, MODELS, WINDOW_TOKENS, windows_of
 from bot.answering.gate import Gate, Shape
 from bot.answering.matcher import Models
 from bot.answering.session import unpacked
 from bot.errors import ModelError
-from tests.conftest import SEED
+from tests.conftest import SEED, WHEN_CONFIRMED
 
 FILES = (
     "encoder.onnx", "encoder.int4.npz", "reader.onnx", "reader.int4.npz", "tokenizer.json", "gate.json",
@@ -52,12 +52,12 @@ def test_a_damaged_model_file_is_one_sentence(folder: Path, name: str) -> None:
 def test_encodings_are_kept_and_damaged_ones_made_anew(models: Models, tmp_path: Path) -> None:
     """The cache gives what encoding gives; a damaged file is written again."""
     texts = ["The bridge opened on May 3.", "", "Nine were hurt."]
-    fresh = encode_all(models.encoder, texts, texts[:1], tmp_path)
+    fresh = encode_all(models.encoder, texts, texts, texts[:1], tmp_path)
     (file,) = tmp_path.iterdir()
     kept = file.read_bytes()
     file.write_bytes(kept[:100])
     for folder in (tmp_path, None):
-        again = encode_all(models.encoder, texts, texts[:1], folder)
+        again = encode_all(models.encoder, texts, texts, texts[:1], folder)
         for one, other in zip(fresh, again, strict=True):
             assert np.array_equal(one.ids, other.ids)
             assert np.array_equal(one.tokens, other.tokens)
@@ -69,13 +69,46 @@ def test_encodings_are_kept_and_damaged_ones_made_anew(models: Models, tmp_path:
 def test_texts_are_encoded_together_as_each_alone(models: Models) -> None:
     """What a text is does not depend on what it is encoded with; without states where it is only ranked."""
     texts = [f"{name} opened the bridge." for name in ("Ann", "Bob", "Eve", "Kim", "Tom")] + ["Nine were hurt."] * 2
-    together = encode_all(models.encoder, texts, texts[:2], None)
+    together = encode_all(models.encoder, [], texts, texts[:2], None)
     for text, one in zip(texts, together, strict=False):
         alone = models.encoder.encode(text)
         assert np.allclose(one.tokens, alone.tokens, atol=1e-3)
         assert np.allclose(one.mean, alone.mean, atol=1e-5)
         assert np.array_equal(one.states, alone.states)
     assert [len(one.states) for one in together[len(texts) :]] == [0, 0]
+
+
+def test_a_passage_is_encoded_among_those_around_it(models: Models) -> None:
+    """Who "she" is stands in the paragraph before: other words there, another encoding, of the same tokens."""
+    line = "She resigned on Monday."
+    alone = models.encoder.encode(line)
+    found = [
+        encode_all(models.encoder, [before, line], [], [], None)[1]
+        for before in ("Ann Bell led the council.", "Eve Cole ran the bank.")
+    ]
+    for one in found:
+        assert np.array_equal(one.ids, alone.ids)
+        assert one.states.shape == alone.states.shape
+        assert not np.allclose(one.states, alone.states, atol=0.1)
+    assert not np.allclose(found[0].states, found[1].states, atol=0.1)
+    (single,) = encode_all(models.encoder, [line], [], [], None)
+    assert np.array_equal(single.states, alone.states)
+    assert np.allclose(single.mean, alone.mean, atol=1e-5)
+
+
+@pytest.mark.parametrize("sizes", [[], [2], [160] * 9, [40] * 30, [3, 160, 3, 160, 90, 5, 150, 160, 12], [97] * 12])
+def test_every_passage_stands_in_one_window(sizes: list[int]) -> None:
+    """No window is longer than it may be, and what precedes stands before it where it is short enough."""
+    passages = [tuple(range(1000 * i, 1000 * i + size)) for i, size in enumerate(sizes)]
+    windows = windows_of(passages)
+    assert [passage for window in windows for passage in window.passages[window.context :]] == passages
+    for window in windows:
+        assert len(window.ids) <= WINDOW_TOKENS
+        for (first, last), passage in zip(window.bounds, window.passages[window.context :], strict=True):
+            assert window.ids[first + 1 : last] == passage[1:]
+        assert sum(len(passage) - 1 for passage in window.passages[: window.context]) <= CONTEXT_TOKENS
+    if sizes == [40] * 30:
+        assert [window.context for window in windows] == [0, 2, 2, 2]
 
 
 def test_four_bits_become_eight() -> None:
@@ -101,12 +134,12 @@ def test_questions_are_read_together_as_each_alone(models: Models) -> None:
 def test_files_that_nobody_uses_any_more_go(models: Models, tmp_path: Path) -> None:
     """A new file takes with it what nobody has read for a month; what is read stays."""
     for text in ("used", "unused"):
-        encode_all(models.encoder, [text], [], tmp_path)
+        encode_all(models.encoder, [], [text], [], tmp_path)
     month = 31 * 86400
     for path in tmp_path.iterdir():
         os.utime(path, (path.stat().st_atime - month, path.stat().st_mtime - month))
-    encode_all(models.encoder, ["used"], [], tmp_path)
-    encode_all(models.encoder, ["new"], [], tmp_path)
+    encode_all(models.encoder, [], ["used"], [], tmp_path)
+    encode_all(models.encoder, [], ["new"], [], tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
 
@@ -118,7 +151,7 @@ def test_two_processes_may_write_at_once(tmp_path: Path) -> None:
         subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, cwd=SEED.parents[1], text=True)
         for _ in range(2)
     ]
-    assert [process.communicate(timeout=120)[0].split("\n")[0] for process in both] == ["April 28"] * 2
+    assert [process.communicate(timeout=120)[0].split("\n")[0] for process in both] == [WHEN_CONFIRMED] * 2
     assert len(list((tmp_path / "cache").iterdir())) == 1
 
 

@@ -11,6 +11,7 @@ from bot.answering.responder import Responder, build_responder
 from bot.story.library import load_story
 
 SEED = Path(__file__).resolve().parents[1] / "seeds" / "north-korea-troops.txt"
+WHEN_CONFIRMED = "April 28, two days after Moscow’s top military leadership acknowledged the move"
 
 
 @pytest.fixture(scope="session")

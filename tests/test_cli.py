@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SEED
+from tests.conftest import SEED, WHEN_CONFIRMED
 
 ROOT = SEED.parents[1]
 
@@ -39,7 +39,7 @@ def test_ask_prints_the_answer_and_its_line(cache_folder: Path) -> None:
     done = run("ask", "When did North Korea confirm the deployment?", cache=cache_folder)
     assert (done.returncode, done.stderr) == (0, "")
     first, quote, line = done.stdout.splitlines()
-    assert first == "April 28"
+    assert first == WHEN_CONFIRMED
     assert quote.startswith("> North Korea on April 28 officially confirmed")
     assert line == "— line 3, north-korea-troops"
 
@@ -81,7 +81,7 @@ def test_follow_takes_the_lines_as_one_conversation(cache_folder: Path) -> None:
     """With --follow a remark repeats the answer; without, it stands alone."""
     stdin = "When did North Korea confirm the deployment?\nare you sure?\n"
     followed = run("ask", "--json", "--follow", stdin=stdin, cache=cache_folder).stdout.splitlines()
-    assert json.loads(followed[1])["answer"] == "April 28"
+    assert json.loads(followed[1])["answer"] == WHEN_CONFIRMED
     apart = run("ask", "--json", stdin=stdin, cache=cache_folder).stdout.splitlines()
     assert json.loads(apart[1])["kind"] != "answer"
 
@@ -91,7 +91,7 @@ def test_no_command_without_a_token_is_the_console_chat(cache_folder: Path) -> N
     done = run(stdin="When did North Korea confirm the deployment?\n", cache=cache_folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert "DISCORD_TOKEN is not set: this is the console chat." in done.stdout
-    assert "\nApril 28\n> North Korea on April 28" in done.stdout
+    assert f"\n{WHEN_CONFIRMED}\n> North Korea on April 28" in done.stdout
     assert "\x1b" not in done.stdout
 
 

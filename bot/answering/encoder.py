@@ -61,6 +61,10 @@ class Encoding:
         """The same without the states, which are nine tenths of it."""
         return replace(self, states=np.zeros((0, self.states.shape[1]), np.float16))
 
+    def for_reading(self) -> Encoding:
+        """The same without the token vectors, which an index keeps."""
+        return replace(self, tokens=np.zeros((0, self.tokens.shape[1]), np.float32))
+
 
 @dataclass(frozen=True)
 class Window:

@@ -77,14 +77,15 @@ class StoryIndex:
         ranked = [*(s.text for s in self.sentences), *(question for gap in self._gaps for question in gap.questions)]
         encodings = iter(encode_all(encoder, [p.text for p in self.passages], asked, ranked, cache))
         passages = list(islice(encodings, len(self.passages)))
-        self._questions = list(islice(encodings, len(asked)))
+        questions = list(islice(encodings, len(asked)))
         sentences = list(islice(encodings, len(self.sentences)))
         self.read_passages = [
             ReadPassage(encoding, encoder.offsets(passage.text))
             for encoding, passage in zip(passages, self.passages, strict=True)
         ]
         self._passage_index, self._sentence_index = TextIndex(passages), TextIndex(sentences)
-        self._fact_index = GroupIndex(self._questions, [len(fact.questions) for fact in self._facts])
+        self._fact_index = GroupIndex(questions, [len(fact.questions) for fact in self._facts])
+        self._questions = [question.for_reading() for question in questions]
         self._gap_index = GroupIndex(list(encodings), [len(gap.questions) for gap in self._gaps])
         self.kinship = self._fact_index.kinship()
         self.usual_lead = usual_lead(self._fact_index, self._gap_index, self.kinship)

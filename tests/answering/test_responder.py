@@ -15,7 +15,7 @@ from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Smallt
 from bot.answering.responder import Responder, build_responder
 from bot.story.library import Story, load_story
 from bot.surfaces.plain import json_object, plain_text
-from tests.conftest import SEED
+from tests.conftest import SEED, WHEN_CONFIRMED
 
 FERRY = """Ferry strikes pier in Brask harbour, nine hurt
 
@@ -42,10 +42,10 @@ def ferry(models: Models, tmp_path_factory: pytest.TempPathFactory) -> Responder
 @pytest.mark.parametrize(
     ("message", "answer", "line"),
     [
-        ("When did North Korea confirm the deployment?", "April 28", 3),
-        ("when did north korea confirm the deployment", "April 28", 3),
-        ("WHEN DID NORTH KOREA CONFIRM THE DEPLOYMENT???", "April 28", 3),
-        ("**when** did <@99> North Korea confirm the deployment", "April 28", 3),
+        ("When did North Korea confirm the deployment?", WHEN_CONFIRMED, 3),
+        ("when did north korea confirm the deployment", WHEN_CONFIRMED, 3),
+        ("WHEN DID NORTH KOREA CONFIRM THE DEPLOYMENT???", WHEN_CONFIRMED, 3),
+        ("**when** did <@99> North Korea confirm the deployment", WHEN_CONFIRMED, 3),
     ],
 )
 def test_the_first_question_is_answered_with_its_line(
@@ -131,7 +131,7 @@ def test_a_question_without_an_answer_is_named_beside_one_that_has_one(seed_resp
     """Half an answer does not pass for a whole one."""
     reply = seed_responder.respond("When did North Korea confirm it, and how many soldiers were sent?").reply
     assert isinstance(reply, Answer)
-    assert reply.answer == "April 28"
+    assert reply.answer == WHEN_CONFIRMED
     assert [source.line for source in reply.sources] == [3]
     (sentence,) = reply.unanswered
     assert "no number of troops" in sentence

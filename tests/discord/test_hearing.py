@@ -112,10 +112,10 @@ async def test_a_reply_whose_text_is_blanked_though_it_pings_gets_the_hint(
 @pytest.mark.parametrize(
     ("readable", "text", "expected"),
     [
-        (True, f"<@&{ROLE}> {CONFIRMED}", "**April 28**"),
+        (True, f"<@&{ROLE}> {CONFIRMED}", "**April 28, "),
         (True, f"<@&{ROLE}>", "Ask me a question"),
         (False, f"<@&{ROLE}> {CONFIRMED}", ONLY_MY_ROLE),
-        (False, f"<@&{ROLE}> {ME} {CONFIRMED}", "**April 28**"),
+        (False, f"<@&{ROLE}> {ME} {CONFIRMED}", "**April 28, "),
     ],
 )
 async def test_a_mention_of_the_bot_s_own_role_is_one_of_the_bot(

@@ -46,8 +46,8 @@ ROUNDS, RATE, LEAF = 300, 0.05, 30
 RISING = {"rank", "lead", "reads", "span", "akin", "question", "gap_lead", "same", "overlap"}  # more is never worse
 DRAFTED = ("rank", "lead", "reads", "span", "unknown", "type_misfit", "corrects", "echo", "repeats", "follows")
 REVIEWED = SIGNAL_NAMES
-# Threshold: where the sum of right and refused is at its best, to .01 from .40 to .50 with a table and from .45 on for
-# drafts. A wrong answer costs more than none.
+# Threshold: where the sum of right and refused is at its best; to .01, so it is from .45 to .55 with a table and from
+# .50 to .55 for drafts.
 ANSWER = 0.50
 STRANGER = "stranger"  # readers ask a bot about anything; rows about the article itself do not show it
 STRANGERS = 20  # a story: a third as many as it has rows

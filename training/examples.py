@@ -111,9 +111,14 @@ WRONG_PREMISE = "! "  # before a question of a written table that its fact puts 
 
 
 def read_table(path: Path) -> tuple[list[Fact], list[Gap]]:
+    """Facts and gaps of a written table's file."""
+    return table_of(path.read_text("utf8").splitlines())
+
+
+def table_of(lines: Iterable[str]) -> tuple[list[Fact], list[Gap]]:
     """Facts and gaps of a written table: `= line | kind | answer` or `- what to say`, each with its questions below."""
     heads: list[tuple[str, list[str]]] = []
-    for text in filter(None, map(str.strip, path.read_text("utf8").splitlines())):
+    for text in filter(None, map(str.strip, lines)):
         if text[:2] in ("= ", "- "):
             heads.append((text, []))
         elif not text.startswith("#"):
@@ -131,8 +136,9 @@ def read_table(path: Path) -> tuple[list[Fact], list[Gap]]:
 
 def read_table_rows(path: Path) -> list[Row]:
     """The questions of a written table as rows."""
-    facts, gaps = read_table(path)
-    wrong = {text.strip() for text in path.read_text("utf8").splitlines() if text.startswith(WRONG_PREMISE)}
+    lines = path.read_text("utf8").splitlines()
+    facts, gaps = table_of(lines)
+    wrong = {text.strip() for text in lines if text.startswith(WRONG_PREMISE)}
     rows = [Row(path.stem, q, "unanswerable", 0, "", gap.id) for gap in gaps for q in gap.questions]
     for fact in facts:
         for question in fact.questions:

@@ -27,6 +27,7 @@ from bot.surfaces.discord.manners import (
     Pace,
 )
 from bot.surfaces.discord.sqlite_store import SqliteStore
+from tests.conftest import WHEN_CONFIRMED
 from tests.discord.conftest import Clock, connected
 from tests.discord.loopback import (
     ANN,
@@ -112,10 +113,10 @@ async def test_a_reply_whose_text_is_blanked_though_it_pings_gets_the_hint(
 @pytest.mark.parametrize(
     ("readable", "text", "expected"),
     [
-        (True, f"<@&{ROLE}> {CONFIRMED}", "**April 28, "),
+        (True, f"<@&{ROLE}> {CONFIRMED}", f"**{WHEN_CONFIRMED}**"),
         (True, f"<@&{ROLE}>", "Ask me a question"),
         (False, f"<@&{ROLE}> {CONFIRMED}", ONLY_MY_ROLE),
-        (False, f"<@&{ROLE}> {ME} {CONFIRMED}", "**April 28, "),
+        (False, f"<@&{ROLE}> {ME} {CONFIRMED}", f"**{WHEN_CONFIRMED}**"),
     ],
 )
 async def test_a_mention_of_the_bot_s_own_role_is_one_of_the_bot(

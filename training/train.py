@@ -57,6 +57,7 @@ NEGATIVES = 2  # closest lines without the answer that a message is read with; o
 PAIRS = 24  # read at once; pairs of similar length stand together
 LONG_MESSAGE = 20  # tokens; four in five messages are shorter
 READING_COUNTS = 2.0  # beside ranking: it decides what is answered
+CHOICE_COUNTS = 0.3  # of each of the three that choose a passage, beside its class and its words
 SHARPNESS = 18.0  # scores lie within 0.3 to 0.9: at this factor the softmax can be sure
 ROUNDED_EVERY = 8  # steps: in so few, hardly a weight crosses the border between two of its sixteen values
 PADDED_GROUPS = 3  # texts of similar length are encoded together: half of the padding is saved
@@ -217,10 +218,11 @@ class Step:
         """
         told = self.messages.mask.sum(1).tolist()
         ordered = sorted(pairs, key=lambda p: (told[p.message] > LONG_MESSAGE, len(self.encodings[p.passage].ids)))
-        classes, spans, spoken = torch.zeros(()), torch.zeros(()), 0
+        classes, spans, spoken, weighed = torch.zeros(()), torch.zeros(()), 0, []
         for i in range(0, len(ordered), PAIRS):
             group = ordered[i : i + PAIRS]
             verdict, start, end = self.read(group)
+            weighed.append(for_the_passage(verdict, start, end))
             labels = torch.tensor([p.label for p in group])
             classes = classes + functional.cross_entropy(verdict, labels, label_smoothing=0.03, reduction="sum")
             self.judged += torch.tensor([int(verdict.argmax(1).eq(labels).sum()), len(group)])
@@ -235,7 +237,31 @@ class Step:
             exact = start[speaks].argmax(1).eq(firsts) & end[speaks].argmax(1).eq(lasts)
             self.marked += torch.tensor([int(exact.sum()), len(speaks)])
             spoken += len(speaks)
-        return classes / max(1, len(pairs)) + spans_count * spans / max(1, spoken)
+        choice = CHOICE_COUNTS * choice_loss(ordered, torch.cat(weighed))
+        return classes / max(1, len(pairs)) + spans_count * spans / max(1, spoken) + choice
+
+
+def for_the_passage(verdict: torch.Tensor, start: torch.Tensor, end: torch.Tensor) -> torch.Tensor:
+    """What speaks for each passage among those that a message is read with: its class, its starts, its ends [pairs, 3].
+
+    Start and end logits count without a softmax of each passage's own, so that they are worth the same in all of them
+    (shared normalisation: Clark and Gardner, ACL 2018).
+    """
+    speaks = verdict[:, :SILENT].logsumexp(1) - verdict[:, SILENT]
+    return torch.stack([speaks, start.logsumexp(1), end.logsumexp(1)], dim=1)
+
+
+def choice_loss(pairs: Sequence[Pair], weighed: torch.Tensor) -> torch.Tensor:
+    """How sure each of `weighed` [pairs, 3] is of the one passage that answers, among those read with a message."""
+    read: dict[int, list[int]] = defaultdict(list)
+    for number, pair in enumerate(pairs):
+        read[pair.message].append(number)
+    losses = []
+    for numbers in read.values():
+        right = [n for n, number in enumerate(numbers) if pairs[number].label != SILENT]
+        if len(right) == 1 < len(numbers):
+            losses.append(-functional.log_softmax(weighed[numbers], dim=0)[right[0]].sum())
+    return torch.stack(losses).mean() if losses else weighed.sum() * 0
 
 
 def scores(messages: Texts, weights: torch.Tensor, texts: Texts) -> torch.Tensor:

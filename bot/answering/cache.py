@@ -22,7 +22,7 @@ from bot.answering.encoder import Encoder, Encoding, windows_of
 TOGETHER = 128  # tokens encoded at once: twice as many are a twentieth faster, and cost 40 MB
 KEPT_S = 30 * 86400.0  # a file that nobody has read for so long belongs to a story or a model that has changed
 MOST_THREADS = 4  # a story is encoded once; a small machine keeps some cores for what it does beside
-_FORMAT = "5"  # rises when the arrays of a cache file change
+_FORMAT = "6"  # rises when the arrays of a cache file change
 
 
 def default_cache_folder() -> Path:
@@ -48,13 +48,13 @@ def _read(path: Path, count: int) -> list[Encoding] | None:
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             ids, tokens, means = file["ids"], file["tokens"], file["means"]
-            states, bounds = file["states"], file["bounds"]
+            states, steps, bounds = file["states"], file["steps"], file["bounds"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     if bounds.shape != (count + 1, 2) or len(means) != count or tuple(bounds[-1]) != (len(tokens), len(states)):
         return None
     return [
-        Encoding(ids[first:last], tokens[first:last].astype(np.float32), means[i], states[begin:end])
+        Encoding(ids[first:last], tokens[first:last], means[i], states[begin:end], steps[begin:end])
         for i, ((first, begin), (last, end)) in enumerate(pairwise(bounds.tolist()))
     ]
 
@@ -73,9 +73,10 @@ def _write_arrays(file: IO[bytes], encodings: Sequence[Encoding]) -> None:
     bounds = np.cumsum([(0, 0), *((len(e.ids), len(e.states)) for e in encodings)], axis=0)
     with zipfile.ZipFile(file, "w") as archive:
         _write_array(archive, "ids", [e.ids for e in encodings])
-        _write_array(archive, "tokens", [e.tokens.astype(np.float16) for e in encodings])
+        _write_array(archive, "tokens", [e.tokens for e in encodings])
         _write_array(archive, "means", [e.mean[None] for e in encodings])
         _write_array(archive, "states", [e.states for e in encodings])
+        _write_array(archive, "steps", [e.steps for e in encodings])
         _write_array(archive, "bounds", [bounds])
 
 

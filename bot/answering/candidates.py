@@ -19,6 +19,7 @@ class Signals:
     reads        the reader's log-odds that the passage answers or corrects
     corrects     the reader's log-odds of "contradicts" against "answers"
     span         the logarithm of the span's probability among all spans of the passage, in tens
+    share        the logarithm of the passage's share of what all spans weigh that the message was read with
     unknown      share of the message's content words that the story holds in no form
     type_misfit  1 where the answer cannot be of the kind asked for
     akin         1 where the fact gives the very kind of answer that is asked for
@@ -36,6 +37,7 @@ class Signals:
     reads: float = 0.0
     corrects: float = 0.0
     span: float = 0.0
+    share: float = 0.0
     unknown: float = 0.0
     type_misfit: float = 0.0
     akin: float = 0.0

@@ -12,7 +12,7 @@ from bot.answering.text import ANSWERED, BEHIND, behind, clean, content_words, w
 
 MAX_QUESTION_WORDS = 40  # of the earlier questions and answers that a follow-up is ranked with
 
-Aside = Literal["source", "sure", "more"]
+Aside = Literal["source", "sure", "again", "more"]
 
 _THAT = r"(?:that|this|it)"
 _TAIL = rf"(?: (?:about|on) {_THAT}| please| pls)?\W*$"
@@ -23,7 +23,7 @@ _MORE = r"more(?: details?| info\w*)?|(?:any(?:thing)?|what) else|go on|continue
 
 
 def _aside(opening: str, remark: str) -> re.Pattern[str]:
-    return re.compile(rf"^(?:(?:{opening}) )*(?:{remark}){_TAIL}", re.IGNORECASE)
+    return re.compile(rf"^(?:(?:{opening})\W+)*(?:{remark}){_TAIL}", re.IGNORECASE)
 
 
 _ASIDES: tuple[tuple[Aside, re.Pattern[str]], ...] = (
@@ -43,6 +43,14 @@ _ASIDES: tuple[tuple[Aside, re.Pattern[str]], ...] = (
             "and|but|so|wait|um|hm+",
             rf"(?:are|r) (?:you|u) (?:really |absolutely |very )?{_SURE}|really|for real|seriously|sure"
             rf"|is {_THAT} (?:really )?{_TRUE}",
+        ),
+    ),
+    (
+        "again",
+        _aside(
+            "and|but|so|ok|wait|sorry|um|can you|could you|please|pls",
+            rf"what(?: was| is|['’]?s) {_THAT} again|(?:say|repeat|tell me) {_THAT} again"
+            rf"|(?:come|once|say|tell me) again|repeat(?: {_THAT})?|again|once more|what did (?:you|u) (?:just )?say",
         ),
     ),
     (

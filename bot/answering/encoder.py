@@ -48,22 +48,35 @@ def load_tokenizer(folder: Path = MODELS) -> Tokenizer:
 class Encoding:
     """A text as the models see it.
 
-    `ids` [tokens] and unit `tokens` [tokens, 128] for late interaction, both without the two marker tokens; unit `mean`
-    [256]; `states` [tokens + 2, 768], half precision, for the reader (no row where a text is only ranked).
+    `ids` [tokens] and unit `tokens` [tokens, 128], half precision, for late interaction, both without the two marker
+    tokens; unit `mean` [256]. For the reader (no row where a text is only ranked) `states` [tokens + 2, 768], whole
+    numbers of eight bits, and `steps` [tokens + 2, 1], what each token's numbers count by: as the reader's products of
+    matrices take them, and half the memory of half precision.
     """
 
     ids: NDArray[np.int64]
-    tokens: Floats
+    tokens: NDArray[np.float16]
     mean: Floats
-    states: NDArray[np.float16]
+    states: NDArray[np.int8]
+    steps: Floats
+
+    def read_states(self) -> Floats:
+        """The states as the reader takes them, [tokens + 2, 768]."""
+        return self.states * self.steps
 
     def for_ranking(self) -> Encoding:
         """The same without the states, which are nine tenths of it."""
-        return replace(self, states=np.zeros((0, self.states.shape[1]), np.float16))
+        return replace(self, states=np.zeros((0, self.states.shape[1]), np.int8), steps=np.zeros((0, 1), np.float32))
 
     def for_reading(self) -> Encoding:
         """The same without the token vectors, which an index keeps."""
-        return replace(self, tokens=np.zeros((0, self.tokens.shape[1]), np.float32))
+        return replace(self, tokens=np.zeros((0, self.tokens.shape[1]), np.float16))
+
+
+def in_eight_bits(states: Floats) -> tuple[NDArray[np.int8], Floats]:
+    """States [tokens, 768] as whole numbers from -127 to 127, and what each token's count by, [tokens, 1]."""
+    steps: Floats = np.maximum(np.abs(states).max(axis=1, keepdims=True), 1e-6) / 127
+    return np.rint(states / steps).astype(np.int8), steps
 
 
 @dataclass(frozen=True)
@@ -146,10 +159,7 @@ class Encoder:
     def _run(
         self, texts: Sequence[Sequence[int]], bounds: Sequence[tuple[int, int]], options: RunOptions | None = None
     ) -> list[list[Encoding]]:
-        """The encodings of parts of each text, from a first to behind a last token, markers at both ends.
-
-        Half precision throughout, so that an encoding from the cache gives the same scores.
-        """
+        """The encodings of parts of each text, from a first to behind a last token, markers at both ends."""
         ids = np.array(texts, dtype=np.int64)
         at = np.arange(ids.shape[1])
         inside = np.array([(first <= at) & (at < last) for first, last in bounds], np.float32)
@@ -159,8 +169,7 @@ class Encoder:
 
         def part(text: int, number: int, first: int, last: int) -> Encoding:
             inner = slice(first + 1, last - 1) if last - first > 2 else slice(first, last)
-            vectors = tokens[text, inner].astype(np.float16).astype(np.float32)
-            # A copy of the states, so that none keeps those of its batch in memory.
-            return Encoding(ids[text, inner], vectors, means[text, number], states[text, first:last].astype(np.float16))
+            vectors = tokens[text, inner].astype(np.float16)
+            return Encoding(ids[text, inner], vectors, means[text, number], *in_eight_bits(states[text, first:last]))
 
         return [[part(i, n, *ends) for n, ends in enumerate(bounds)] for i in range(len(texts))]

@@ -25,15 +25,21 @@ USUAL_KINSHIP = 0.75  # cosine of two wordings of one question, the median of 33
 # seed story, four in 640 lie further back by their cosine, and none of the closest.
 FACTS_COMPARED = 32
 GAPS_COMPARED = 12
+WORDINGS_READ = 2  # of a fact's questions: one that a reader's message is near to may still be read amiss
 
 
 @dataclass(frozen=True)
 class Near:
-    """A fact, the question of it that comes closest to a message (encoded), and how close (about 0..1)."""
+    """A fact, the questions of it that come closest to a message (encoded), and how close (about 0..1); best first."""
 
     fact: Fact
-    question: Encoding
-    score: float
+    questions: tuple[Encoding, ...]
+    scores: tuple[float, ...]
+
+    @property
+    def score(self) -> float:
+        """How close the closest question comes."""
+        return self.scores[0]
 
 
 @dataclass(frozen=True)
@@ -121,7 +127,7 @@ class StoryIndex:
             sentences=sentences,
             facts=self._closest_facts(encoding, weights),
             gap=self._gaps[gaps[0].group] if gaps else None,
-            gap_score=gaps[0].score if gaps else 0.0,
+            gap_score=gaps[0].scores[0] if gaps else 0.0,
         )
 
     def _passage_ranks(self, whole: Floats, single: Floats) -> tuple[float, ...]:
@@ -133,7 +139,7 @@ class StoryIndex:
 
     def _closest_facts(self, encoding: Encoding, weights: Floats) -> tuple[Near, ...]:
         found = [
-            Near(self._facts[near.group], self._questions[near.text], near.score)
-            for near in self._fact_index.closest(encoding, weights, FACTS_COMPARED)
+            Near(self._facts[near.group], tuple(self._questions[text] for text in near.texts), near.scores)
+            for near in self._fact_index.closest(encoding, weights, FACTS_COMPARED, WORDINGS_READ)
         ]
         return tuple(sorted(found, key=lambda near: (-near.score, near.fact.line, near.fact.id)))

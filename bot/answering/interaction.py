@@ -52,7 +52,7 @@ class TextIndex:
         self._means = np.zeros((0, TEXT_DIMENSIONS), dtype=np.float32)
         if not encodings:
             return
-        self._tokens = np.concatenate([e.tokens for e in encodings])
+        self._tokens = np.concatenate([e.tokens for e in encodings], dtype=np.float32)
         self._starts = np.concatenate([[0], np.cumsum([len(e.ids) for e in encodings])[:-1]]).astype(np.intp)
         self._means = np.stack([e.mean for e in encodings])
 
@@ -74,7 +74,8 @@ class TextIndex:
         begin = self._starts[texts[0]]
         end = self._starts[texts[-1] + 1] if texts[-1] + 1 < self._size else len(self._tokens)
         starts = self._starts[texts[0] : texts[-1] + 1] - begin
-        similar = np.maximum.reduceat(self._tokens[begin:end] @ message.tokens.T, starts, axis=0)
+        cosines = self._tokens[begin:end] @ message.tokens.T.astype(np.float32)
+        similar = np.maximum.reduceat(cosines, starts, axis=0)
         interaction = similar @ (weights / weights.sum())
         mixed: Floats = (2 * interaction + self._means[texts[0] : texts[-1] + 1] @ message.mean) / 3
         return mixed
@@ -82,11 +83,11 @@ class TextIndex:
 
 @dataclass(frozen=True)
 class Closest:
-    """The text of a group that comes closest to a message, by its index among all texts, and its score."""
+    """The texts of a group that come closest to a message, by their index among all, and their scores; best first."""
 
     group: int
-    text: int
-    score: float
+    texts: tuple[int, ...]
+    scores: tuple[float, ...]
 
 
 class GroupIndex:
@@ -112,8 +113,8 @@ class GroupIndex:
                 found.append(cosines.max(axis=1))
         return np.concatenate(found)
 
-    def closest(self, message: Encoding, weights: Floats, count: int) -> list[Closest]:
-        """The closest text of each of the `count` groups that lie closest by cosine; best first."""
+    def closest(self, message: Encoding, weights: Floats, count: int, texts: int = 1) -> list[Closest]:
+        """The closest `texts` of each of the `count` groups that lie closest by cosine; best first."""
         starts, cosines = self._bounds[:-1], self._index.cosines(message)
         if not len(cosines):
             return []
@@ -122,6 +123,6 @@ class GroupIndex:
         for group in promising.tolist():
             first = int(starts[group])
             scores = self._index.scores(message, weights, first, int(self._bounds[group + 1]))
-            best = int(scores.argmax())
-            found.append(Closest(group, first + best, float(scores[best])))
-        return sorted(found, key=lambda one: -one.score)
+            best = np.argsort(-scores, kind="stable")[:texts]
+            found.append(Closest(group, tuple((first + best).tolist()), tuple(scores[best].tolist())))
+        return sorted(found, key=lambda one: -one.scores[0])

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bot.answering.asks import asked, asks_for_gist, can_give, is_kind, may_serve
 from bot.answering.candidates import Candidate, Signals, log_odds, word_overlap
-from bot.answering.encoder import MODELS, Encoder
+from bot.answering.encoder import MODELS, Encoder, Encoding
 from bot.answering.gate import Gates, load_gates
 from bot.answering.index import Near, Ranking, StoryIndex
-from bot.answering.reader import UNREAD, Reader, Reading
+from bot.answering.passages import Passage
+from bot.answering.reader import NOTHING, UNREAD, Reader, Reading
 from bot.answering.spans import distinct
 from bot.answering.text import STOP_WORDS, stems, words
 from bot.answering.vocabulary import Vocabulary
@@ -25,6 +27,7 @@ NEAR_RANK = 0.08  # lines that rank further behind the closest one are not read;
 TABLE_PASSAGES_READ = 1
 GIST_PASSAGES = 3  # what a story is about stands at its beginning, behind a headline or a caption
 FACTS_READ = 5  # facts whose questions come closest; in a rich table the right one is among them in 94 of 100
+QUESTIONS_READ = 8  # the closest one of each of these facts, and a second one of the closest
 FOLLOWING_READ = 6  # a follow-up says less: the right fact lies further back
 NEAR = 0.12  # facts that lie further behind the closest one are not read; of the right ones four in a hundred do
 KIND_NEAR = 0.3
@@ -32,6 +35,7 @@ KIND_NEAR = 0.3
 # how much closer another wording of the same question lies than a question about something else.
 SAME_LINE = 0.08
 CLOSEST = 4  # facts to suggest from: three are shown, one may be the answer that was not meant
+SAME_WORDS = 0.4  # F1: "injuring nine people" and "nine hurt", with a headline's words
 SPANS_A_PASSAGE = 2  # a passage often holds two numbers, names or dates: the kind of answer asked for tells them apart
 
 _PLAIN_KINDS = ("who", "whom", "when", "where", "why", "how-many")
@@ -87,6 +91,22 @@ class _Look:
     readings: Mapping[int, Reading]
     unknown: float
     line: int
+
+    def shares(self, passages: Sequence[Passage]) -> dict[int, float]:
+        """The logarithm of each passage's share of what all spans weigh that were read, at least that of nothing.
+
+        A passage has its share together with those that would answer with the same words: a headline is no rival of
+        the line that it sums up.
+        """
+        most = max((reading.mass for reading in self.readings.values()), default=0.0)
+        masses = {i: math.exp(reading.mass - most) for i, reading in self.readings.items()}
+        said = {i: words(passages[i].text[r.spans[0].start : r.spans[0].end]) for i, r in self.readings.items()}
+
+        def together(i: int) -> float:
+            return sum(mass for j, mass in masses.items() if j == i or word_overlap(said[i], said[j]) >= SAME_WORDS)
+
+        least = math.exp(NOTHING)
+        return {i: math.log(max(least, together(i) / sum(masses.values()))) for i in masses}
 
 
 def _drafted(line: int, text: str) -> Fact:
@@ -227,20 +247,39 @@ class Matcher:
         )
 
     def _read_candidates(self, look: _Look) -> list[Candidate]:
-        found = []
+        found, shares = [], look.shares(self._passages)
         for i, reading in look.readings.items():
             passage, signals = self._passages[i], self._passage_signals(look, i)
             for span in distinct(passage.text, reading.spans, SPANS_A_PASSAGE):
                 answer = passage.text[span.start : span.end]
                 misfit = float(not can_give(look.wanted, answer))
                 fact = self._fact_at(passage.line, passage.start + span.start)
-                fitting = replace(signals, span=span.score / 10, type_misfit=misfit, **_shared(look, answer))
+                read = {"span": span.score / 10, "share": shares[i] / 10}
+                fitting = replace(signals, **read, type_misfit=misfit, **_shared(look, answer))
                 found.append(Candidate(fact, passage, answer, answer, fitting, reading, passage.start + span.start))
         return found
 
     def _fact_candidates(self, look: _Look, near: Sequence[Near]) -> list[Candidate]:
-        same = self._reader.same(look.ranking.message, [one.question for one in near])
+        same = self._same(look.ranking.message, near)
         return [self._fact_candidate(look, one, probability) for one, probability in zip(near, same, strict=True)]
+
+    def _same(self, message: Encoding, near: Sequence[Near]) -> list[float]:
+        """How probably what answers a fact's questions answers a message, of each fact by the best of those read.
+
+        Of each fact the closest question is read, then the closest of the others.
+        """
+        first = [(i, one.questions[0]) for i, one in enumerate(near)]
+        others = [
+            (score, i, question)
+            for i, one in enumerate(near)
+            for question, score in zip(one.questions[1:], one.scores[1:], strict=True)
+        ]
+        others.sort(key=lambda other: -other[0])
+        read = [*first, *((i, question) for _, i, question in others[: QUESTIONS_READ - len(first)])]
+        best = [0.0] * len(near)
+        for (i, _), found in zip(read, self._reader.same(message, [question for _, question in read]), strict=True):
+            best[i] = max(best[i], found)
+        return best
 
     def _fact_candidate(self, look: _Look, near: Near, same: float) -> Candidate:
         fact, i = near.fact, self._passage_of(look.ranking, near.fact.line, near.fact.quote)

@@ -16,6 +16,7 @@ from bot.answering.encoder import MODELS, Encoding, Floats
 from bot.answering.session import load_session
 
 MAX_SPAN_TOKENS = 48  # longer than any answer that a reader wants; bounds the search for the best span
+NOTHING = -20.0  # the mass of a passage without words
 SPANS = 24  # the best few spans differ by a word at either end; the next other one is among so many
 
 
@@ -38,12 +39,17 @@ class Span:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the reader makes of a passage: three probabilities that add up to one, and its best spans, best first."""
+    """What the reader makes of a passage: three probabilities that add up to one, and its best spans, best first.
+
+    `mass` is the logarithm of what all its spans weigh together: worth the same in every passage that a message is read
+    with (shared normalisation: Clark and Gardner, ACL 2018).
+    """
 
     answers: float
     contradicts: float
     silent: float
     spans: tuple[Span, ...]
+    mass: float = NOTHING
 
     @property
     def speaks(self) -> float:
@@ -70,7 +76,7 @@ class Reader:
         """The reading of a passage for a message; the span is never empty where the passage has a word."""
         verdicts, starts, ends = self._run(message, [passage.encoding])
         answers, contradicts, silent = verdicts[0].tolist()
-        return Reading(answers, contradicts, silent, _spans(starts[0], ends[0], passage.offsets))
+        return Reading(answers, contradicts, silent, *_spans(starts[0], ends[0], passage.offsets))
 
     def same(self, message: Encoding, questions: Sequence[Encoding]) -> list[float]:
         """Probability, 0..1, for each question of a table: what answers it answers the message, or puts it right."""
@@ -84,30 +90,30 @@ class Reader:
         sizes = [len(text.states) for text in texts]
         mask = (np.arange(max(sizes)) < np.array(sizes)[:, None]).astype(np.float32)
         passages = np.zeros((*mask.shape, message.states.shape[1]), np.float32)
-        passages[mask > 0] = np.concatenate([text.states for text in texts])
-        inputs = {"message": message.states[None].astype(np.float32), "passages": passages, "mask": mask}
+        passages[mask > 0] = np.concatenate([text.read_states() for text in texts])
+        inputs = {"message": message.read_states()[None], "passages": passages, "mask": mask}
         verdict, start, end = self._session.run(["verdict", "start", "end"], inputs)
         return _softmax(verdict), start, end
 
 
-def _log_softmax(logits: Floats) -> Floats:
-    shifted = logits - logits.max()
-    found: Floats = shifted - np.log(np.exp(shifted).sum())
-    return found
+def _log_sum(logits: Floats) -> float:
+    return float(logits.max() + np.log(np.exp(logits - logits.max()).sum()))
 
 
-def _spans(start: Floats, end: Floats, offsets: tuple[tuple[int, int], ...]) -> tuple[Span, ...]:
-    """The best spans of a passage's words, best first, from logits of all its tokens."""
+def _spans(start: Floats, end: Floats, offsets: tuple[tuple[int, int], ...]) -> tuple[tuple[Span, ...], float]:
+    """The best spans of a passage's words, best first, and the mass of all, from logits of all its tokens."""
     if len(offsets) <= 2:
-        return (Span(0, 0, -20.0),)
-    starts, ends = _log_softmax(start[1:-1]), _log_softmax(end[1:-1])  # without the two marker tokens
-    pairs = starts[:, None] + ends[None, :]
+        return (Span(0, 0, NOTHING),), NOTHING
+    starts, ends = start[1:-1], end[1:-1]  # without the two marker tokens
+    mass = _log_sum(starts) + _log_sum(ends)
+    pairs = starts[:, None] + ends[None, :] - mass
     allowed = np.triu(np.ones_like(pairs)) - np.triu(np.ones_like(pairs), MAX_SPAN_TOKENS)
     scores = np.where(allowed > 0, pairs, -np.inf).ravel()
     best = np.argsort(-scores, kind="stable")[:SPANS]
-    return tuple(
+    spans = tuple(
         Span(offsets[1 + first][0], offsets[1 + last][1], float(scores[at]))
         for at in best
         for first, last in [divmod(int(at), len(ends))]
         if np.isfinite(scores[at])
     )
+    return spans, mass

@@ -157,8 +157,17 @@ class Responder:
         if last and asks_who_said(part):
             reply, step = self._decide(who_said(part, last.sources[0].text), replace(context, question=""))
         else:
-            reply, step = self._decide(self._with_name(part, last), context)
+            reply, step = self._following(self._with_name(part, last), context)
         return reply, step, next_turn(turn, part, True, reply if isinstance(reply, Answer) else None)
+
+    def _following(self, part: str, context: Context) -> tuple[Reply, Step]:
+        """The reply to a follow-up: something new, or else what was answered earlier than just now, asked for again."""
+        reply, step = self._decide(part, context)
+        if isinstance(reply, NotInStory) and len(context.given) > 1 and content_words(part):
+            again, decided = self._decide(part, replace(context, given=context.given[-1:]))
+            if isinstance(again, Answer):
+                return again, decided
+        return reply, step
 
     def _with_name(self, part: str, answer: Answer | None) -> str:
         """A follow-up with the person that the last answer named."""

@@ -32,6 +32,10 @@ TURN = Turn("when did it open", None)
         ("source?", "source"),
         ("how do you know that?", "source"),
         ("how do they know that?", None),
+        ("sorry, what was that again?", "again"),
+        ("can you repeat that please", "again"),
+        ("tell me again", "again"),
+        ("did they deny it again", None),
         ("tell me more", "more"),
         ("anything else?", "more"),
         ("are you sure Kim said so?", None),
@@ -76,6 +80,18 @@ def test_what_was_given_is_not_given_again(seed_responder: Responder) -> None:
         "Pyongyang, North Korea, at a partnership agreement ceremony on June 19, 2024",
     ]
     assert len(set(answers)) == len(answers)
+
+
+def test_what_was_answered_earlier_may_be_asked_for_again(seed_responder: Responder) -> None:
+    """A follow-up that names it gets it, where nothing new answers; a bare one asks for something new."""
+    first = seed_responder.respond("When was the partnership agreement ceremony?")
+    second = seed_responder.respond("where?", first.turn)
+    third = seed_responder.respond("and what was its date?", second.turn)
+    assert isinstance(first.reply, Answer)
+    assert isinstance(second.reply, Answer)
+    assert isinstance(third.reply, Answer)
+    assert third.reply.answer == first.reply.answer
+    assert second.reply.answer != first.reply.answer
 
 
 def test_who_said_that_asks_for_the_speaker_of_the_sentence_just_quoted() -> None:
@@ -129,7 +145,7 @@ def test_follow_ups_on_the_seed_story(seed_responder: Responder) -> None:
     first = seed_responder.respond("When did North Korea confirm the deployment?")
     assert isinstance(first.reply, Answer)
     assert first.reply.answer == WHEN_CONFIRMED
-    for remark in ("where does it say that?", "are you sure?"):
+    for remark in ("where does it say that?", "are you sure?", "say that again?"):
         again = seed_responder.respond(remark, first.turn)
         assert again.reply == first.reply
         assert again.turn == first.turn

@@ -13,7 +13,7 @@ import pytest
 
 from bot.answering.cache import encode_all
 from bot.answering.candidates import Signals
-from bot.answering.encoder import CONTEXT_TOKENS, MODELS, WINDOW_TOKENS, windows_of
+from bot.answering.encoder import CONTEXT_TOKENS, MODELS, WINDOW_TOKENS, in_eight_bits, windows_of
 from bot.answering.gate import Gate, Shape
 from bot.answering.matcher import Models
 from bot.answering.session import unpacked
@@ -89,8 +89,8 @@ def test_a_passage_is_encoded_among_those_around_it(models: Models) -> None:
     for one in found:
         assert np.array_equal(one.ids, alone.ids)
         assert one.states.shape == alone.states.shape
-        assert not np.allclose(one.states, alone.states, atol=0.1)
-    assert not np.allclose(found[0].states, found[1].states, atol=0.1)
+        assert not np.allclose(one.read_states(), alone.read_states(), atol=0.1)
+    assert not np.allclose(found[0].read_states(), found[1].read_states(), atol=0.1)
     (single,) = encode_all(models.encoder, [line], [], [], None)
     assert np.array_equal(single.states, alone.states)
     assert np.allclose(single.mean, alone.mean, atol=1e-5)
@@ -129,6 +129,15 @@ def test_questions_are_read_together_as_each_alone(models: Models) -> None:
     together = models.reader.same(message, questions)
     assert together == pytest.approx([models.reader.same(message, [one])[0] for one in questions], abs=5e-3)
     assert models.reader.same(message, []) == []
+
+
+def test_states_in_eight_bits_are_off_by_half_a_step() -> None:
+    """Each token has a step of its own; nothing stays nothing."""
+    states = np.array([[2.54, -1.27, 0.013], [0.0, 0.0, 0.0], [-0.004, 0.001, 0.0]], np.float32)
+    numbers, steps = in_eight_bits(states)
+    assert numbers[0].tolist() == [127, -64, 1]
+    assert numbers[1].tolist() == [0, 0, 0]
+    assert np.all(np.abs(numbers * steps - states) <= steps / 2 + 1e-7)
 
 
 def test_files_that_nobody_uses_any_more_go(models: Models, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ USUAL_KINSHIP = 0.75  # cosine of two wordings of one question, the median of 33
 # seed story, four in 640 lie further back by their cosine, and none of the closest.
 FACTS_COMPARED = 32
 GAPS_COMPARED = 12
-WORDINGS_READ = 2  # of a fact's questions: one that a reader's message is near to may still be read amiss
+WORDINGS_READ = 2  # of a fact's questions: the closest may be read amiss; with a third no more are right
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,9 @@ NEAR_RANK = 0.08  # lines that rank further behind the closest one are not read;
 TABLE_PASSAGES_READ = 1
 GIST_PASSAGES = 3  # what a story is about stands at its beginning, behind a headline or a caption
 FACTS_READ = 5  # facts whose questions come closest; in a rich table the right one is among them in 94 of 100
-QUESTIONS_READ = 8  # the closest one of each of these facts, and a second one of the closest
+# The closest one of each of these facts, and a second one of the closest: of 467 messages about the seed story three
+# more are right, and none less refused. Read with four facts it is the same.
+QUESTIONS_READ = 8
 FOLLOWING_READ = 6  # a follow-up says less: the right fact lies further back
 NEAR = 0.12  # facts that lie further behind the closest one are not read; of the right ones four in a hundred do
 KIND_NEAR = 0.3

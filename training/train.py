@@ -218,7 +218,8 @@ class Step:
         """
         told = self.messages.mask.sum(1).tolist()
         ordered = sorted(pairs, key=lambda p: (told[p.message] > LONG_MESSAGE, len(self.encodings[p.passage].ids)))
-        classes, spans, spoken, weighed = torch.zeros(()), torch.zeros(()), 0, []
+        classes, spans, spoken = torch.zeros(()), torch.zeros(()), 0
+        weighed = [torch.zeros(0, 3)]
         for i in range(0, len(ordered), PAIRS):
             group = ordered[i : i + PAIRS]
             verdict, start, end = self.read(group)

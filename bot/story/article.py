@@ -18,7 +18,8 @@ _ABBREVIATION = re.compile(
     r"(?:\b(?:Mr|Mrs|Ms|Dr|St|Prof|Gen|Col|Lt|Sgt|Capt|Rev|Sen|Rep|Gov|Jr|Sr|No|vs|etc|Inc|Ltd|Co|Corp"
     r"|Jan|Feb|Mar|Apr|Jun|Jul|Aug|Sept?|Oct|Nov|Dec)|\b[A-Za-z](?:\.[A-Za-z])*)\.$"
 )
-_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*\s+(?=[\"'“‘«(\[]?[A-Z0-9À-Þ])")
+_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]*\s+(?=[\"'“‘«(\[]?(\w))")
+_CLOSED = re.compile(r"[.!?…][\"'”’»)\]]*$")
 
 
 @dataclass(frozen=True, order=True)
@@ -35,7 +36,7 @@ def split_sentences(text: str) -> list[tuple[int, str]]:
     found, begin = [], 0
     for match in _SENTENCE_END.finditer(text):
         head = text[begin : match.end()].rstrip()
-        if _ABBREVIATION.search(head):
+        if match[1].islower() or _ABBREVIATION.search(head):
             continue
         found.append((begin, head))
         begin = match.end()
@@ -80,45 +81,60 @@ class Article:
 
 
 class _Paragraphs(HTMLParser):
-    """Collects the text of headings, paragraphs, list items, quotations and captions, one a line."""
+    """Collects the text of headings, paragraphs, list items, quotations and captions, one a line.
 
-    _BLOCKS = frozenset({"h1", "h2", "h3", "p", "li", "blockquote", "figcaption", "td"})
-    _SKIPPED = frozenset({"script", "style", "nav", "header", "footer", "aside", "form", "noscript"})
+    Text that stands in none of these, in a `div`, counts where it ends as a sentence does: labels of a page do not.
+    """
+
+    _BLOCKS = frozenset("h1 h2 h3 h4 h5 h6 p li blockquote figcaption td dd pre".split())
+    _AROUND = frozenset("div section article main body".split())
+    _SKIPPED = frozenset("script style nav header footer aside form noscript title button".split())
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.paragraphs: list[str] = []
-        self._open: list[str] | None = None
-        self._skipping = 0
+        self._text: list[str] = []
+        self._open: list[str] = []
+        self._skipping: list[str] = []
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 - the parser's signature
         if tag in self._SKIPPED:
-            self._skipping += 1
+            self._skipping.append(tag)
         elif tag in self._BLOCKS:
-            self._close()
-            self._open = []
-        elif tag == "br" and self._open is not None:
-            self._open.append(" ")
+            self._flush()
+            self._leave(self._open, tag if self._open[-1:] == [tag] else "")  # a paragraph may lack its end
+            self._open.append(tag)
+        elif tag in self._AROUND:
+            self._flush()
+        elif tag == "br":
+            self._text.append(" ")
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._SKIPPED:
-            self._skipping = max(0, self._skipping - 1)
-        elif tag in self._BLOCKS:
-            self._close()
+            self._leave(self._skipping, tag)
+        elif tag in self._BLOCKS or tag in self._AROUND:
+            self._flush()
+            self._leave(self._open, tag)
 
     def handle_data(self, data: str) -> None:
-        if self._open is not None and not self._skipping:
-            self._open.append(data)
+        headline = self._skipping == ["header"] and self._open[-1:] == ["h1"]
+        if headline or not self._skipping:
+            self._text.append(data)
 
     def close(self) -> None:
         super().close()
-        self._close()
+        self._flush()
 
-    def _close(self) -> None:
-        text = " ".join("".join(self._open or []).split())
-        if text:
+    @staticmethod
+    def _leave(tags: list[str], tag: str) -> None:
+        if tag in tags:
+            del tags[len(tags) - 1 - tags[::-1].index(tag) :]
+
+    def _flush(self) -> None:
+        text = " ".join("".join(self._text).split())
+        if text and (self._open or _CLOSED.search(text)):
             self.paragraphs.append(text)
-        self._open = None
+        self._text = []
 
 
 def _text_of_html(source: str) -> str:

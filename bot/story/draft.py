@@ -12,7 +12,7 @@ from itertools import chain, count
 from types import MappingProxyType
 
 from bot.story.article import Article, Sentence
-from bot.story.lint import MAX_ANSWER, MAX_QUESTION, MAX_TITLE
+from bot.story.lint import MAX_ANSWER, MAX_QUESTION, MAX_TITLE, question_key
 from bot.story.table import AnswerType, Fact, FactTable
 
 _MONTH = (
@@ -23,7 +23,7 @@ _DATE = re.compile(
     rf"\b{_MONTH} \d{{1,2}}(?:, \d{{4}})?\b|\b\d{{1,2}} {_MONTH}(?: \d{{4}})?\b|\b{_MONTH} \d{{4}}\b"
     r"|\b(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b|\b(?:19|20)\d\d\b"
 )
-_NUMBER = re.compile(r"(?:[$€£]\s?)?\b\d+(?:[.,]\d+)*(?:\s?%|\s(?:percent|million|billion|thousand)\b)?(?:\s[a-z]+)?")
+_NUMBER = re.compile(r"(?:[$€£]\s?)?\b\d+(?:[.,:]\d+)*(?:\s?%|\s(?:percent|million|billion|thousand)\b)?(?:\s[a-z]+)?")
 _QUOTATION = re.compile(r"“([^”]{8,})”|\"([^\"]{8,})\"")
 _ASKED: Mapping[AnswerType, str] = MappingProxyType({"when": "When", "how-many": "How many", "quote": "In which words"})
 _PUNCTUATION = re.compile(r"[^a-z0-9]+")
@@ -102,20 +102,16 @@ def unused(fact_id: str, ids: Container[str]) -> str:
     return next(one for one in numbered if one not in ids)
 
 
-def _key(question: str) -> str:
-    return question.casefold().rstrip("?!. ")
-
-
 def draft_facts(article: Article) -> tuple[Fact, ...]:
     """Drafted rows of all sentences, in reading order, with unique ids and questions."""
     facts, ids, questions = [], set[str](), set[str]()
     for sentence in article.sentences:
         for fact in _facts_of(sentence):
-            question, key = fact.questions[0], _key(fact.questions[0])
+            question, key = fact.questions[0], question_key(fact.questions[0])
             if key in questions:  # two sentences that begin alike
                 place = f" (line {fact.line})"
                 question = shortened(question, MAX_QUESTION - len(place)) + place
-                key = _key(question)
+                key = question_key(question)
             if key in questions:
                 continue
             fact_id = unused(fact.id, ids)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bot.errors import StoryError, TableError, UsageError
 from bot.story.article import ARTICLE_SUFFIXES, Article, read_article
-from bot.story.draft import draft_table
+from bot.story.draft import draft_facts, draft_table
 from bot.story.lint import Fault, lint
 from bot.story.table import FactTable, read_document, table_of
 
@@ -18,7 +18,7 @@ CHECKOUT_SEEDS = Path(__file__).resolve().parents[2] / "seeds"  # in a checkout
 
 @dataclass(frozen=True)
 class Story:
-    """An article with its fact table; `drafted` where nobody wrote the table and it lives in memory only."""
+    """An article with its fact table; `drafted` where every row is as the builder drafts it."""
 
     name: str
     article: Article
@@ -48,19 +48,12 @@ def check_table(table_path: Path) -> tuple[Article | None, list[Fault]]:
     story = document.get("story")
     name = story.get("article") if isinstance(story, dict) else None
     if not isinstance(name, str) or not name or Path(name).name != name:
-        beside = _article_beside(table_path)
-        fault = Fault(file, "story", "article must be the name of a file in the same folder.")
-        return (read_article(beside), [fault]) if beside else (None, [fault])
+        return None, [Fault(file, "story", "article must be the name of a file in the same folder.")]
     try:
         article = read_article(table_path.parent / name)
     except StoryError as error:
         return None, [Fault(file, "story", f"the article cannot be used: {error}")]
     return article, lint(file, document, article)
-
-
-def _article_beside(table_path: Path) -> Path | None:
-    paths = (table_path.with_suffix(suffix) for suffix in ARTICLE_SUFFIXES)
-    return next((path for path in paths if path.is_file()), None)
 
 
 def load_story(path: Path) -> Story:
@@ -75,7 +68,8 @@ def load_story(path: Path) -> Story:
     checked, faults = check_table(table_path)
     if faults or checked is None:
         raise TableError(faults)
-    return Story(path.stem, checked, table_of(read_document(table_path)), drafted=False)
+    table = table_of(read_document(table_path))
+    return Story(path.stem, checked, table, drafted=set(table.facts) <= set(draft_facts(checked)))
 
 
 def story_paths(folder: Path) -> list[Path]:

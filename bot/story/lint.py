@@ -57,6 +57,11 @@ def fold(text: str) -> str:
     return " ".join(text.replace("’", "'").replace("‘", "'").replace("“", '"').replace("”", '"').casefold().split())
 
 
+def question_key(question: str) -> str:
+    """What two questions share that would be one to a reader."""
+    return fold(question).rstrip("?!. ")
+
+
 def lint(file: str, document: Mapping[str, Any], article: Article) -> list[Fault]:
     """Every broken rule of a raw table against its article; an empty list where it may be loaded."""
     return list(_Lint(file, document, article).faults())
@@ -178,7 +183,7 @@ class _Lint:
                 yield Fault(
                     self._file, row, f"the question {question[:40]!r}… is longer than {MAX_QUESTION} characters."
                 )
-            key = fold(question).rstrip("?!. ")
+            key = question_key(question)
             if key in self._questions:
                 yield Fault(
                     self._file, row, f"the question {question!r} also stands in {self._questions[key]}: keep one."

@@ -8,7 +8,7 @@ import pytest
 
 from bot.errors import UsageError
 from bot.story.build import build
-from bot.story.library import check_table
+from bot.story.library import check_table, load_story
 
 FIRST = "The ferry Ada sank on 4 March. Nobody was hurt.\n\n***\n\nThe owner, Lim Ko, blamed fog.\n"
 
@@ -21,6 +21,25 @@ def test_a_new_table_passes_the_lint(tmp_path: Path) -> None:
     assert report.path == tmp_path / "ferry.toml"
     assert len(report.added) >= 3
     assert check_table(report.path)[1] == []
+
+
+def test_times_and_quotations_pass_the_lint(tmp_path: Path) -> None:
+    """A clock time is one number, and the same words with straight and curly marks are one question."""
+    article = tmp_path / "vote.txt"
+    article.write_text(
+        'The vote began at 10:30 on Monday.\n\nHe said “stop the war now”.\n\nHe said "stop the war now".\n', "utf-8"
+    )
+    assert check_table(build(article).path)[1] == []
+
+
+def test_a_table_is_a_draft_until_somebody_has_changed_a_row(tmp_path: Path) -> None:
+    """What `build` writes answers as the article alone does; a row of an editor's is matched by its questions."""
+    article = tmp_path / "ferry.txt"
+    article.write_text(FIRST, "utf-8")
+    path = build(article).path
+    assert load_story(article).drafted
+    path.write_text(path.read_text("utf-8").replace('status = "draft"', 'status = "reviewed"', 1), "utf-8")
+    assert not load_story(article).drafted
 
 
 def test_an_update_keeps_comments_and_words_and_follows_moved_lines(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def check_tables(folder: Path) -> Iterator[Check]:
         except SourcelineError as error:
             yield False, f"story {path.stem}: {error}"
         else:
-            kind = "drafted in memory" if story.drafted else f"{len(story.table.gaps)} gaps"
+            kind = "not reviewed" if story.drafted else f"{len(story.table.gaps)} gaps"
             yield True, f"story {path.stem}: {len(story.table.facts)} facts, {kind}"
 
 

@@ -31,7 +31,7 @@ from torch.nn import functional
 
 from bot.answering.encoder import windows_of
 from bot.answering.index import BEFORE_WEIGHT
-from bot.answering.text import BEHIND
+from bot.answering.text import BEHIND, stems
 from training.examples import (
     ANSWERS,
     CONTRADICTS,
@@ -54,6 +54,7 @@ GROUP = 28  # messages a step: as many as most files of `leaning/` hold about th
 STRANGERS = 3  # messages about other stories a step: a bot is asked about anything
 STATEMENTS = 6  # changed statements an article and epoch, and as many true ones
 NEGATIVES = 2  # closest lines without the answer that a message is read with; one more where no line has it
+SAYS_THE_SAME = 0.5  # share of a line's word stems that another line holds: from there on, a headline and its lead
 PAIRS = 24  # read at once; pairs of similar length stand together
 LONG_MESSAGE = 20  # tokens; four in five messages are shorter
 READING_COUNTS = 2.0  # beside ranking: it decides what is answered
@@ -301,6 +302,15 @@ def asking_pairs(
     return pairs
 
 
+def answered_by(story: Story, at: int, row: Row) -> bool:
+    """Whether a line may answer a row: the row's own, one that holds its words, or one that says the same."""
+    if story.numbers[at] == row.line or (row.span and row.span in story.lines[at]):
+        return True
+    told = stems([story.lines[at]])
+    own = {stem for n, text in zip(story.numbers, story.lines, strict=True) if n == row.line for stem in stems([text])}
+    return len(told & own) >= SAYS_THE_SAME * len(told)
+
+
 def reading_pairs(step: Step, to_lines: torch.Tensor, story: Story, rows: list[Row]) -> list[Pair]:
     """What each message is read with: the line that answers or corrects it, and the closest ones that do not."""
     pairs = []
@@ -315,7 +325,7 @@ def reading_pairs(step: Step, to_lines: torch.Tensor, story: Story, rows: list[R
                 pairs.append(step.pair(number, at, label, start, start + len(row.span)))
         elif row.kind == "unanswerable":
             wanted += 1
-        silent = [i for i in order if story.numbers[i] != row.line and not (row.span and row.span in story.lines[i])]
+        silent = [i for i in order if not answered_by(story, i, row)]
         pairs += [Pair(number, i, SILENT) for i in silent[:wanted]]
     return pairs
 

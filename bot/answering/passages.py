@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from bot.story.article import Article
 
-PASSAGE_CHARACTERS = 600  # the encoder cuts a text at 160 tokens; in news four characters make one at the least
+# The encoder cuts a text at 160 tokens. A word or a mark is 1.2 of them in news, four characters make one at the least;
+# figures are more.
+PASSAGE_CHARACTERS = 600
+PASSAGE_WORDS = 125
+
+_WORD_OR_MARK = re.compile(r"\w+|[^\w\s]")
+_CLAUSE_END, _BLANK = re.compile(r"[;,]\s+"), re.compile(r"\s+")
 
 
 @dataclass(frozen=True)
@@ -20,21 +28,43 @@ class Passage:
 
 
 def passages_of(article: Article) -> tuple[Passage, ...]:
-    """The article's lines that hold words; a very long line in runs of whole sentences."""
+    """The article's lines that hold words; a very long line in runs of sentences, clauses or words."""
     found: list[Passage] = []
     for number, line in enumerate(article.lines, 1):
         if not re.search(r"\w", line):
             continue
-        if len(line) <= PASSAGE_CHARACTERS:
+        if _fits(line):
             found.append(Passage(number, 0, line))
             continue
-        start, end = None, 0
-        for sentence in (s for s in article.sentences if s.line == number):
-            stop = sentence.start + len(sentence.text)
-            if start is not None and stop - start > PASSAGE_CHARACTERS:
-                found.append(Passage(number, start, line[start:end]))
-                start = None
-            start, end = (sentence.start if start is None else start), stop
-        if start is not None:
-            found.append(Passage(number, start, line[start:end]))
+        sentences = [(s.start, s.start + len(s.text)) for s in article.sentences if s.line == number]
+        found += [Passage(number, start, line[start:stop]) for start, stop in _runs(line, sentences)]
     return tuple(found)
+
+
+def _fits(text: str) -> bool:
+    return len(text) <= PASSAGE_CHARACTERS and len(_WORD_OR_MARK.findall(text)) <= PASSAGE_WORDS
+
+
+def _runs(line: str, pieces: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Pieces of a line, from and to, joined as far as they fit; one that is too long by itself is cut further."""
+    found: list[tuple[int, int]] = []
+    for start, stop in pieces:
+        if found and _fits(line[found[-1][0] : stop]):
+            found[-1] = (found[-1][0], stop)
+        elif _fits(line[start:stop]):
+            found.append((start, stop))
+        else:
+            found += _cut(line, start, stop)
+    return found
+
+
+def _cut(line: str, start: int, stop: int) -> list[tuple[int, int]]:
+    """A piece in parts that fit, each as long as may be: behind a clause, else behind a word, else anywhere."""
+    found = []
+    while not _fits(line[start:stop]):
+        end = start + bisect_left(range(stop - start), 1, key=lambda size: not _fits(line[start : start + size])) - 1
+        breaks = [*_CLAUSE_END.finditer(line, start + 1, end)] or [*_BLANK.finditer(line, start + 1, end)]
+        end = breaks[-1].end() if breaks else end
+        found.append((start, end))
+        start = end
+    return [*found, (start, stop)]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from rapidfuzz import process
 from rapidfuzz.distance import OSA
 
-from bot.answering.text import STOP_WORDS, fold_accents, stem
+from bot.answering.text import STOP_WORDS, fold_accents, names, stem
 
 MIN_LENGTH = 4  # a slip in three letters makes another word
 SHORTEST_SWAP = 3  # two letters swapped are mostly an abbreviation
@@ -16,6 +16,17 @@ SHORTEST_SWAP = 3  # two letters swapped are mostly an abbreviation
 STORY_CUTOFF = 0.75
 # A word of general English is taken only at one slip in six letters or more: it competes with unknown names.
 ENGLISH_CUTOFF = 0.83
+
+# Closed-class words as they are typed on a phone; close to many other words, they are known or repaired by none.
+TYPED = {
+    "wen": "when", "whn": "when", "wat": "what", "wht": "what", "wut": "what", "wats": "what's", "wher": "where",
+    "whr": "where", "hav": "have", "abt": "about", "cuz": "because", "coz": "because", "becuz": "because",
+    "ppl": "people", "mny": "many", "evry": "every", "bck": "back", "frm": "from", "theyre": "they're",
+    "theyve": "they've", "youre": "you're", "weve": "we've",
+    **{f"{verb}nt": f"{verb}n't" for verb in (
+        "do does did is are was were has have had ca wo would could should must need ai".split()
+    )},
+}  # fmt: skip
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’](?!s\b)[^\W\d_]+)?", re.IGNORECASE)  # a possessive ending stands apart
 
@@ -28,8 +39,9 @@ _HOW_OF_DEGREE = re.compile(
 class Speller:
     """Knows correct words from the story, its aliases and the encoder's own vocabulary of whole words."""
 
-    def __init__(self, texts: Iterable[str], vocabulary: Mapping[str, int]) -> None:
+    def __init__(self, texts: Sequence[str], vocabulary: Mapping[str, int]) -> None:
         found = {fold_accents(word) for text in texts for word in _WORD.findall(text.lower())}
+        self._names = {name for text in texts for name in names(text)}
         self._story = sorted(word for word in found if len(word) >= MIN_LENGTH and "'" not in word)
         english = [word for word in vocabulary if word.isalpha() and word.isascii() and len(word) >= MIN_LENGTH]
         self._known = found | set(english) | STOP_WORDS | {word for word in vocabulary if word.isalpha()}
@@ -46,9 +58,12 @@ class Speller:
 
     def _repaired(self, word: str) -> str:
         low = fold_accents(word.lower())
-        if "'" in low or "’" in low or self.is_known(low):
+        if "'" in low or "’" in low:
             return word
-        found = _swapped(low)
+        found = TYPED.get(low) if low not in self._names else None
+        if not found and self.is_known(low):
+            return word
+        found = found or _swapped(low)
         if not found and len(low) >= MIN_LENGTH:
             found = self._closest(low, self._story, STORY_CUTOFF) or self._closest(low, self._english, ENGLISH_CUTOFF)
         if not found:

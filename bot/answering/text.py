@@ -16,6 +16,8 @@ ANSWERED = " : "
 _MARKUP = re.compile(r"```.*?```|<(?:@[!&]?|#|a?:\w+:|t:)\S*?>|https?://\S+", re.DOTALL)
 _MARKDOWN = re.compile(r"[*_`~|>#\\]+")
 _WORD = re.compile(r"\w+(?:[-.]\w+)*", re.UNICODE)
+_POSSESSIVE = re.compile(r"(?<=\w)'s\b")
+_NAME = re.compile(r"(?<=[\w,;:’'-] )[(“\"‘]?[A-Z][\w.-]*\w")
 
 STOP_WORDS = frozenset(
     "a about above after again all also am an and any anybody anyone anything are aren as at be because been "
@@ -28,7 +30,7 @@ STOP_WORDS = frozenset(
     "things this those though tho through to too u under until up us ve very want was wasn way we well were weren "
     "what whats when where whether which while who whos whom whose why will with wonder wondering would "
     "wouldn ya yeah yes yet you your yours article story news text anyway actually basically lol um uh hey hi btw "
-    "bro dude lmao idk ur wait so yo".split()
+    "bro dude lmao idk ur wait so yo going gonna gotta wanna dunno ain".split()
 )  # closed-class words and what chat adds to them: none of them tells one fact from another
 
 _QUESTION_WORD = (
@@ -48,21 +50,29 @@ def behind(before: str, message: str) -> str:
 def clean(message: str) -> str:
     """A message without control characters, mentions, links, code blocks and Markdown; at most MAX_MESSAGE long."""
     text = unicodedata.normalize("NFKC", message[: 4 * MAX_MESSAGE])
-    text = "".join(" " if unicodedata.category(c) in ("Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn") else c for c in text)
+    text = "".join(_seen(character) for character in text)
     text = _MARKDOWN.sub(" ", _MARKUP.sub(" ", text)).replace("’", "'").replace("‘", "'")
     text = " ".join(text.split())
     return text if len(text) <= MAX_MESSAGE else text[:MAX_MESSAGE].rsplit(" ", 1)[0]
 
 
+def _seen(character: str) -> str:
+    """What a reader sees of a character: nothing of a soft hyphen or a mark of direction, a blank of a control."""
+    category = unicodedata.category(character)
+    return "" if category == "Cf" else " " if category in ("Cc", "Zl", "Zp", "Cs", "Co", "Cn") else character
+
+
 def fold_accents(text: str) -> str:
     """Text without accents: é is e."""
+    if text.isascii():
+        return text
     return "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in lower case, without a possessive ending."""
-    plain = text.replace("’", "'").lower().replace("won't", "will not").replace("'s", "")
-    return [word.removesuffix("'s") for word in _WORD.findall(plain)]
+    """The words of a text in lower case, without accents and without a possessive ending."""
+    plain = fold_accents(text.replace("’", "'").lower()).replace("won't", "will not")
+    return _WORD.findall(_POSSESSIVE.sub("", plain))
 
 
 def holds_words(text: str, part: str) -> bool:
@@ -74,6 +84,16 @@ def holds_words(text: str, part: str) -> bool:
 def content_words(text: str) -> list[str]:
     """The words that carry the sense, in order: no stop words, no single letters."""
     return [word for word in words(text) if word not in STOP_WORDS and (len(word) > 1 or word.isdigit())]
+
+
+def names(text: str) -> set[str]:
+    """The words of a text, in lower case, that are written as names: with a capital, and not first of a sentence."""
+    return {word for name in _NAME.findall(fold_accents(text)) for word in content_words(name)}
+
+
+def numbers(text: str) -> set[str]:
+    """The words of a text that hold a digit."""
+    return {word for word in words(text) if any(map(str.isdigit, word))}
 
 
 def stem(word: str) -> str:

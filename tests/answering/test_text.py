@@ -31,6 +31,7 @@ STORY = (
         ("<@123> <#45> when? https://example.org/a?b", "when?"),
         ("```py\nprint()\n``` who won", "who won"),
         ("when\u202e did\u200b it\x00 start", "when did it start"),
+        ("com\u00adman\u200bder", "commander"),
         ("who’s he", "who's he"),
         ("🎉🎉", "🎉🎉"),
         ("", ""),
@@ -105,12 +106,22 @@ def test_parts_of_a_compound_message(message: str, expected: list[str]) -> None:
         ("xkcd qwzx", "xkcd qwzx"),
         ("wehn did tehy say taht, hwo?", "when did they say that, hwo?"),
         ("hwo many died", "how many died"),
+        ("wen wont ppl hav it, arent they", "when won't people have it, aren't they"),
+        ("havent theyre soldiers", "haven't they're soldiers"),
+        ("what did rodong say", "what did rodong say"),
     ],
 )
 def test_spelling_is_repaired_and_correct_words_stay(message: str, expected: str) -> None:
     """Misspelt names and words come from the story, else from general English; a correct word is never touched."""
     repaired = Speller(STORY, ENGLISH).repair(message)
     assert repaired.lower() == expected.lower()
+
+
+def test_a_name_of_the_story_is_no_sloppy_spelling() -> None:
+    """Where an article is about Mr Wen or Angkor Wat, "wen" and "wat" are names."""
+    story = ("Premier Wen went to Angkor Wat.",)
+    assert Speller(story, ENGLISH).repair("wen saw wat wen") == "wen saw wat wen"
+    assert Speller(STORY, ENGLISH).repair("wen saw wat") == "when saw what"
 
 
 @pytest.mark.parametrize(
@@ -218,6 +229,7 @@ def test_a_widened_span_lies_in_its_text(text: str, start: int, end: int) -> Non
 def test_content_words_hold_no_stop_words() -> None:
     """What carries the sense is left."""
     assert content_words("When did the North send its troops?") == ["north", "send", "troops"]
+    assert content_words("the ‘south’ and Kim’s envoy Erdoğan") == ["south", "kim", "envoy", "erdogan"]
 
 
 def test_a_yes_answers_no_when() -> None:

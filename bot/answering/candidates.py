@@ -29,6 +29,8 @@ class Signals:
     overlap      share of words in common (F1) between the fact's answer and the reader's span
     echo         share of the answer's content words that the message holds itself
     repeats      1 where it holds them all: what a reader says already is hardly what is asked for
+    names        how many names of the story in the message neither the passage nor the fact's questions hold
+    numbers      how many numbers in the message they do not hold
     follows      of a follow-up: 1 on the line that was quoted last, -1 on another; 0 where a message stands by itself
     """
 
@@ -47,6 +49,8 @@ class Signals:
     overlap: float = 0.0
     echo: float = 0.0
     repeats: float = 0.0
+    names: float = 0.0
+    numbers: float = 0.0
     follows: float = 0.0
 
 

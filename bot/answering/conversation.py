@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.answering.reply import Answer
+from bot.answering.reply import Answer, Reply
 from bot.answering.text import ANSWERED, BEHIND, behind, clean, content_words, words
 
 MAX_QUESTION_WORDS = 40  # of the earlier questions and answers that a follow-up is ranked with
@@ -87,13 +87,18 @@ class Turn:
     """What a follow-up is read against: the question as understood, and the answer given, if any.
 
     `question` is all that was asked since a question that stood by itself, with the answers; `given` are the last
-    answers since then: none of them is asked for again. `story` is the name of the story that was asked about.
+    answers since then: none of them is asked for again. `told` is the last reply, which a remark is about; `story` is
+    the name of the story that was asked about.
     """
 
     question: str
     answer: Answer | None
     given: tuple[Answer, ...] = ()
+    told: Reply | None = None
     story: str = ""
+
+
+START = Turn("", None)  # of a conversation
 
 
 def follows_up(message: str) -> bool:
@@ -142,12 +147,12 @@ def answered(question: str, answer: str) -> str:
     return f"{question}{ANSWERED}{answer}"
 
 
-def next_turn(turn: Turn, message: str, leans: bool, answer: Answer | None) -> Turn:
-    """What the next message is read against, after one that leans on a turn or stands by itself, and its answer."""
+def next_turn(turn: Turn, message: str, leans: bool, reply: Reply | None) -> Turn:
+    """What the next message is read against, after one that leans on a turn or stands by itself, and its reply."""
     asked, given = (behind(last_words(turn.question), message), turn.given) if leans else (message, ())
-    if answer is None:
-        return Turn(asked, turn.answer, given)
-    return Turn(answered(asked, answer.answer), answer, (*given, answer)[-MAX_GIVEN:])
+    if not isinstance(reply, Answer):
+        return Turn(asked, turn.answer, given, reply)
+    return Turn(answered(asked, reply.answer), reply, (*given, reply)[-MAX_GIVEN:], reply)
 
 
 def names_another(message: str) -> bool:

@@ -41,12 +41,16 @@ class Shape:
 
 @dataclass(frozen=True)
 class Gate:
-    """Weights that choose a candidate, shapes and bias of how sure that is, and two thresholds (probabilities)."""
+    """Weights that choose a candidate, shapes and bias of how sure that is, and thresholds (probabilities).
+
+    From `answer` on (`following` for a message that follows another up) it is answered, from `offer` on offered.
+    """
 
     choice: Mapping[str, float]
     shapes: Mapping[str, Shape]
     bias: float
     answer: float
+    following: float
     offer: float
 
     def preference(self, signals: Signals) -> float:
@@ -63,9 +67,9 @@ class Gate:
         total = self.bias + sum(self.worth(signals).values())
         return 1 / (1 + math.exp(-max(-30.0, min(30.0, total))))
 
-    def outcome(self, probability: float) -> Outcome:
-        """Answer, offer ("did you mean"), or refuse."""
-        if probability >= self.answer:
+    def outcome(self, probability: float, follows: bool = False) -> Outcome:
+        """Answer, offer ("did you mean"), or refuse; `follows` for a message that follows another up."""
+        if probability >= (self.following if follows else self.answer):
             return "answer"
         return "offer" if probability >= self.offer else "refuse"
 

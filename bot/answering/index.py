@@ -46,11 +46,12 @@ class Near:
 class Ranking:
     """A message compared with a story.
 
-    `message` is encoded behind what it leans on, `ranks` holds a score a passage, `order` the passages, best first,
-    `sentences` a score a sentence, `facts` the facts by their closest question (none for a draft), `gap` the closest
-    known gap with its similarity.
+    `text` is the message behind what it leans on, `message` its encoding, `ranks` holds a score a passage, `order` the
+    passages, best first, `sentences` a score a sentence, `facts` the facts by their closest question (none for a
+    draft), `gap` the closest known gap with its similarity.
     """
 
+    text: str
     message: Encoding
     ranks: tuple[float, ...]
     order: tuple[int, ...]
@@ -58,6 +59,11 @@ class Ranking:
     gap: Gap | None
     gap_score: float
     sentences: Floats
+
+    @property
+    def best(self) -> float:
+        """The score of the closest passage; 0 of a story without any."""
+        return max(self.ranks, default=0.0)
 
 
 def usual_lead(facts: GroupIndex, gaps: GroupIndex, kinship: Floats) -> float:
@@ -121,6 +127,7 @@ class StoryIndex:
         ranks = self._passage_ranks(self._passage_index.scores(encoding, weights), sentences)
         gaps = self._gap_index.closest(encoding, weights, GAPS_COMPARED)
         return Ranking(
+            text=behind(before, message) if leans else message,
             message=encoding,
             ranks=ranks,
             order=tuple(sorted(range(len(ranks)), key=lambda i: (-ranks[i], i))),

@@ -15,13 +15,13 @@ from bot.answering.index import Near, Ranking, StoryIndex
 from bot.answering.passages import Passage
 from bot.answering.reader import NOTHING, UNREAD, Reader, Reading
 from bot.answering.spans import distinct
-from bot.answering.text import STOP_WORDS, stems, words
+from bot.answering.text import STOP_WORDS, numbers, stems, words
 from bot.answering.vocabulary import Vocabulary
 from bot.story.library import Story
 from bot.story.table import AnswerType, Fact, Gap
 
 DRAFT_PASSAGES_READ = 3  # among so many closest lines the right one is in 97 of 100 held-out messages
-NEAR_RANK = 0.08  # lines that rank further behind the closest one are not read; 95 of 100 right ones lie within .033
+NEAR_RANK = 0.08  # lines that rank further behind the closest one are not read; 95 of 100 right ones lie within .037
 # With a table, the line that the nearest fact stands on. With a second one .783 instead of .777 held-out messages are
 # answered right, but .933 instead of .950 wrong premises are not confirmed.
 TABLE_PASSAGES_READ = 1
@@ -60,16 +60,11 @@ class Models:
 
 @dataclass(frozen=True)
 class Match:
-    """The candidates for a message, the known gap that comes closest with its similarity, and what to suggest.
-
-    `best_rank` is the similarity of the closest passage.
-    """
+    """The candidates for a message, how it compares with the story, what that does not know, and what to suggest."""
 
     message: str
     candidates: tuple[Candidate, ...]
-    gap: Gap | None
-    gap_score: float
-    best_rank: float
+    ranking: Ranking
     unknown: float
     closest: tuple[Fact, ...]
 
@@ -150,8 +145,11 @@ class Matcher:
         self._index = StoryIndex(story, models.encoder, models.cache, english)
         self._passages = self._index.passages
         self._vocabulary = Vocabulary([p.text for p in self._passages], story.table, english)
-        rows: tuple[Fact | Gap, ...] = (*story.table.gaps, *(() if story.drafted else story.table.facts))
+        facts = () if story.drafted else story.table.facts
+        rows: tuple[Fact | Gap, ...] = (*story.table.gaps, *facts)
         self._written = {tuple(words(question)): row for row in rows for question in row.questions}
+        self._told = [frozenset(words(passage.text)) for passage in self._passages]
+        self._asked = {fact.id: frozenset(word for q in fact.questions for word in words(q)) for fact in facts}
 
     def normalised(self, message: str) -> str:
         """The message with its spelling repaired and the readers' names for things replaced by the story's."""
@@ -173,17 +171,21 @@ class Matcher:
         sentence = self._index.most_central(range(1, first[-1].line + 1)) if first else None
         if sentence is None:
             return None
-        if not self._story.drafted:  # no row says that
-            return _drafted(sentence.line, sentence.text)
-        return replace(self._fact_at(sentence.line, sentence.start), answer=sentence.text, quote=sentence.text)
+        fact = self._fact_at(sentence.line, sentence.start)
+        if not self._story.table.fact(fact.id):
+            return None  # no row of that line, no answer
+        return replace(fact, answer=sentence.text, quote=sentence.text, status="draft")
 
-    def match(self, message: str, before: str = "", line: int = 0, given: Collection[str] = ()) -> Match:
+    def rank(self, message: str, before: str = "") -> Ranking:
+        """How a normalised message compares with the story, behind a question that it leans on."""
+        return self._index.rank(message, before)
+
+    def match(self, message: str, ranking: Ranking, line: int = 0, given: Collection[str] = ()) -> Match:
         """Candidates for a normalised message, in no particular order.
 
-        `before` is a question that it leans on, `line` the one that the last answer was found on (0 where none was),
-        `given` the ids of facts that are not asked for again.
+        `line` is the one that the last answer was found on (0 where none was), `given` the ids of facts that are not
+        asked for again.
         """
-        ranking = self._index.rank(message, before)
         wanted = asked(message)
         # "and why?" names little but its kind
         narrowed = bool(line) and wanted in _PLAIN_KINDS and bool(ranking.facts)
@@ -192,16 +194,7 @@ class Matcher:
         )
         look = self._look(message, wanted, ranking, self._to_read(ranking, near, line), line)
         found = self._fact_candidates(look, near) if ranking.facts else self._read_candidates(look)
-        best_rank = ranking.ranks[ranking.order[0]] if ranking.order else 0.0
-        return Match(
-            message,
-            tuple(found),
-            ranking.gap,
-            ranking.gap_score,
-            best_rank,
-            look.unknown,
-            self._closest(ranking),
-        )
+        return Match(message, tuple(found), ranking, look.unknown, self._closest(ranking))
 
     def _near(self, facts: Iterable[Near], kind: AnswerType | None, line: int) -> tuple[Near, ...]:
         """The facts that may be meant, closest first: of a kind where one is given and some lie close enough."""
@@ -221,7 +214,7 @@ class Matcher:
         if not ranking.facts:
             followed = (self._passage_of(ranking, line),) if line else ()
             closest = ranking.order[:DRAFT_PASSAGES_READ]
-            least = max(ranking.ranks, default=0.0) - NEAR_RANK
+            least = ranking.best - NEAR_RANK
             return tuple(dict.fromkeys((*(i for i in closest if ranking.ranks[i] >= least), *followed)))
         found = dict.fromkeys(self._passage_of(ranking, one.fact.line, one.fact.quote) for one in near)
         return tuple(found)[:TABLE_PASSAGES_READ]
@@ -237,14 +230,17 @@ class Matcher:
         readings = {i: self._reader.read(ranking.message, self._index.read_passages[i]) for i in passages}
         return _Look(message, wanted, ranking, readings, self._vocabulary.unknown_share(message), line)
 
-    def _passage_signals(self, look: _Look, i: int) -> Signals:
+    def _passage_signals(self, look: _Look, i: int, fact: str = "") -> Signals:
         ranking, reading = look.ranking, look.readings.get(i, UNREAD)
+        told = (self._told[i], self._asked.get(fact, frozenset()))
         return Signals(
             rank=ranking.ranks[i],
             lead=_lead(ranking.ranks, i, [p.line for p in self._passages]),
             reads=log_odds(reading.speaks),
             corrects=log_odds(reading.contradicts / max(reading.speaks, 1e-6)),
             unknown=look.unknown,
+            names=float(len(self._vocabulary.names_in(look.message).difference(*told))),
+            numbers=float(len(numbers(look.message).difference(*told))),
             follows=_follows(look.line, self._passages[i].line),
         )
 
@@ -257,7 +253,12 @@ class Matcher:
                 misfit = float(not can_give(look.wanted, answer))
                 fact = self._fact_at(passage.line, passage.start + span.start)
                 read = {"span": span.score / 10, "share": shares[i] / 10}
-                fitting = replace(signals, **read, type_misfit=misfit, **_shared(look, answer))
+                fitting = replace(
+                    signals,
+                    **read,
+                    type_misfit=misfit,
+                    **_shared(look, answer),
+                )
                 found.append(Candidate(fact, passage, answer, answer, fitting, reading, passage.start + span.start))
         return found
 
@@ -288,7 +289,7 @@ class Matcher:
         reading, passage = look.readings.get(i, UNREAD), self._passages[i]
         span = reading.spans[0]
         signals = replace(
-            self._passage_signals(look, i),
+            self._passage_signals(look, i, fact.id),
             span=span.score / 10,
             type_misfit=float(not may_serve(look.wanted, fact)),
             akin=float(is_kind(look.wanted, fact.asks)),
@@ -308,9 +309,9 @@ class Matcher:
         same = [fact for fact in facts if fact.quote in sentence.text]
         return next(iter(same or facts), _drafted(line, sentence.text))
 
-    def closest(self, message: str) -> tuple[Fact, ...]:
-        """Facts whose questions (or lines, for a draft) come closest to a message: what to suggest."""
-        return self._closest(self._index.rank(message))
+    def closest(self, message: str, before: str = "") -> tuple[Fact, ...]:
+        """Facts whose questions (or lines, for a draft) come closest to a message behind another: what to suggest."""
+        return self._closest(self.rank(message, before))
 
     def _closest(self, ranking: Ranking) -> tuple[Fact, ...]:
         if ranking.facts:

@@ -9,9 +9,12 @@ from rapidfuzz import fuzz, utils
 from bot.answering.asks import asks_for_gist
 from bot.answering.candidates import Candidate, word_overlap
 from bot.answering.conversation import (
+    START,
+    Aside,
     Turn,
     aside,
     asks_who_said,
+    follows_up,
     last_words,
     leans_on_before,
     named,
@@ -20,10 +23,11 @@ from bot.answering.conversation import (
     who_said,
 )
 from bot.answering.gate import Gate
+from bot.answering.index import Ranking
 from bot.answering.matcher import Match, Matcher, Models
 from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Reply, Smalltalk, Source, Suggestion
 from bot.answering.smalltalk import smalltalk
-from bot.answering.text import behind, clean, content_words, holds_words, parts, words
+from bot.answering.text import clean, content_words, holds_words, parts, words
 from bot.story.library import Story
 from bot.story.table import Fact, Gap
 
@@ -35,14 +39,14 @@ GENERAL_REFUSAL = "The story doesn't say."
 ORDINALS = ("first", "second", "third")  # a compound message is cut into three questions at most
 # A message half of whose words are unknown to the story, which is less close than this to every line, for which the
 # reader finds nothing in the lines that it reads (log-odds), and which no known gap is named for, is about something
-# else. Of 1,551 answerable messages about held-out articles four are taken for that, of 99 off-topic ones 73; most
-# of the others are refused (training/calibrate.py).
+# else. Of 2,222 answerable messages about held-out articles ten are taken for that, of 99 off-topic ones 78; most of
+# the others are refused (training/calibrate.py).
 OFF_TOPIC_UNKNOWN = 0.5
 OFF_TOPIC_RANK = 0.32
 OFF_TOPIC_READS = -2.5
 # A gap of the table is named in a refusal when its question comes this close. One message in a hundred about something
-# else comes within .56 of some gap of a rich table (training/constants.py), half of those that a story does not answer
-# within .68; at .65 "weather seoul tomorrow" would still be told how large the Kursk region is.
+# else comes within .54 of some gap of a rich table (training/constants.py), half of those that a story does not answer
+# within .67; at .65 "weather seoul tomorrow" would still be told how large the Kursk region is.
 GAP_NAMED = 0.66
 SAID_AGAIN = 0.67  # F1 of the words: "on April 28" says "April 28" again, "Kim ordered it" does not say "Kim"
 
@@ -52,11 +56,15 @@ class Step:
     """How one question of a message was decided: for --explain."""
 
     question: str
-    understood: str
     match: Match
     probabilities: tuple[tuple[Candidate, float], ...]
     rule: str
     gate: Gate
+
+    @property
+    def understood(self) -> str:
+        """The question as it was compared with the story."""
+        return self.match.ranking.text
 
 
 @dataclass(frozen=True)
@@ -92,6 +100,7 @@ class Responder:
     def __init__(self, story: Story, models: Models) -> None:
         self.story = story
         self.matcher = Matcher(story, models)
+        self._suggested = {question: utils.default_process(question) for question in story.table.questions}
         self._gate = models.gates.drafted if story.drafted else models.gates.reviewed
 
     def respond(self, message: str, previous: Turn | None = None) -> Exchange:
@@ -99,16 +108,20 @@ class Responder:
 
         A turn about another story is none: its lines are not this one's.
         """
-        here = previous if previous and previous.story in ("", self.story.name) else None
-        exchange = self._respond(message, here)
-        return replace(exchange, turn=replace(exchange.turn, story=self.story.name))
+        exchange = self._respond(message, self._here(previous))
+        told = exchange.turn.told if isinstance(exchange.reply, Smalltalk) else exchange.reply
+        return replace(exchange, turn=replace(exchange.turn, told=told, story=self.story.name))
+
+    def _here(self, previous: Turn | None) -> Turn | None:
+        return previous if previous and previous.story in ("", self.story.name) else None
 
     def _respond(self, message: str, previous: Turn | None) -> Exchange:
         text = clean(message)
         remark = aside(text)
-        if remark and previous and previous.answer:
-            reply = self._remark(remark, previous.answer)
-            return Exchange(message, reply, previous, rule="a remark on the last answer")
+        told = previous and (previous.told or previous.answer)
+        if remark and previous and told:
+            reply = self._remark(remark, told, previous.answer)
+            return Exchange(message, reply, previous, rule="a remark on the last reply")
         written = self.matcher.written(text)
         if written:
             return self._exchange_of(message, text, written, previous)
@@ -116,15 +129,15 @@ class Responder:
         gist = self.matcher.gist() if not intent and asks_for_gist(text) else None
         if gist:
             reply = self._answer_of(gist, gist.answer, gist.quote, GIST_SCORE)
-            return Exchange(message, reply, Turn(text, reply, (reply,)), rule="what the story is about")
+            return Exchange(message, reply, next_turn(START, text, False, reply), rule="what the story is about")
         if intent or not (content_words(text) or (previous and text)):
             chat = Smalltalk(intent or "empty", self.story.title, self._openers())
-            return Exchange(message, chat, previous or Turn("", None), rule="smalltalk: nothing is asked of the story")
+            return Exchange(message, chat, previous or START, rule="smalltalk: nothing is asked of the story")
         return self._of_parts(message, text, previous)
 
     def _of_parts(self, message: str, text: str, previous: Turn | None) -> Exchange:
         """The reply to each question of a message in turn, as one reply."""
-        turn = previous or Turn("", None)
+        turn = previous or START
         decided: list[tuple[Reply, Step]] = []
         for part in parts(text):
             reply, step, turn = self._next(part, turn)
@@ -136,8 +149,10 @@ class Responder:
             if not isinstance(reply, Answer)
         )
         if len(missing) == len(replies) > 1:
-            decided.append(self._decide(text))
+            context = self._context(parts(text)[0], previous)
+            decided.append(self._decide(text, context))
             replies = [decided[-1][0]]
+            turn = next_turn(previous or START, text, context != ALONE, replies[0])
         reply = _together(replies)
         if isinstance(reply, Answer) and len(replies) > 1:
             reply = replace(reply, unanswered=missing)
@@ -147,24 +162,30 @@ class Responder:
 
     def _next(self, part: str, turn: Turn) -> tuple[Reply, Step, Turn]:
         """The reply to one question behind others, and what the next one is read against."""
-        if not (turn.question and leans_on_before(part)):
+        context, last = self._context(part, turn), _last_answer(turn)
+        if context == ALONE:
             reply, step = self._decide(part)
-            return reply, step, next_turn(turn, part, False, reply if isinstance(reply, Answer) else None)
-        # Of a compound message, the answer to its last question: all of them together are for remarks on the reply.
-        last = turn.given[-1] if turn.given else turn.answer
-        before, line = last_words(turn.question), last.sources[0].line if last else 0
-        context = Context(before, line, turn.given, stranger=names_another(part))
-        if last and asks_who_said(part):
-            reply, step = self._decide(who_said(part, last.sources[0].text), replace(context, question=""))
+        elif last and asks_who_said(part):
+            # "That" is compared as the sentence that it stands for; the reader's own words are those of the follow-up.
+            said = self.matcher.normalised(who_said(part, last.sources[0].text))
+            reply, step = self._decide(part, context, self.matcher.rank(said))
         else:
             reply, step = self._following(self._with_name(part, last), context)
-        return reply, step, next_turn(turn, part, True, reply if isinstance(reply, Answer) else None)
+        return reply, step, next_turn(turn, part, context != ALONE, reply)
+
+    def _context(self, part: str, turn: Turn | None) -> Context:
+        """What a question leans on; ALONE where it stands by itself."""
+        if not (turn and turn.question and leans_on_before(part)):
+            return ALONE
+        last = _last_answer(turn)
+        line = last.sources[0].line if last else 0
+        return Context(last_words(turn.question), line, turn.given, stranger=names_another(part))
 
     def _following(self, part: str, context: Context) -> tuple[Reply, Step]:
         """The reply to a follow-up: something new, or else what was answered earlier than just now, asked for again."""
         reply, step = self._decide(part, context)
         if isinstance(reply, NotInStory) and len(context.given) > 1 and content_words(part):
-            again, decided = self._decide(part, replace(context, given=context.given[-1:]))
+            again, decided = self._decide(part, replace(context, given=context.given[-1:]), step.match.ranking)
             if isinstance(again, Answer):
                 return again, decided
         return reply, step
@@ -180,11 +201,11 @@ class Responder:
         """An editor who wrote a question into the table decided what it gets."""
         if isinstance(row, Fact):
             answer = self._answer_of(row, row.answer, row.quote, 100.0)
-            turn = next_turn(Turn("", None), text, False, answer)
+            turn = next_turn(START, text, False, answer)
             return Exchange(message, answer, turn, rule=f"fact {row.id} holds this very question")
         suggestions = tuple(map(_suggestion, self.matcher.closest(text)[:2]))
         reply = NotInStory(row.says, suggestions, 0.0, row.id, row.line)
-        turn = Turn(text, previous.answer if previous else None)
+        turn = next_turn(previous or START, text, False, reply)
         return Exchange(message, reply, turn, rule=f"gap {row.id} holds this very question")
 
     def reply_for(self, fact_id: str) -> Answer | None:
@@ -192,35 +213,35 @@ class Responder:
         fact = self.story.table.fact(fact_id)
         return self._answer_of(fact, fact.answer, fact.quote, 100.0) if fact else None
 
-    def alternatives(self, message: str, without: str) -> Exchange:
+    def alternatives(self, message: str, without: str, previous: Turn | None = None) -> Exchange:
         """The next candidates for a message whose answer, the fact `without`, was not what was asked."""
-        text = clean(message)
-        facts = [f for f in self.matcher.closest(self.matcher.normalised(text)) if f.id != without]
+        text, here = clean(message), self._here(previous)
+        before = last_words(here.question) if here and follows_up(text) else ""
+        closest = self.matcher.closest(self.matcher.normalised(text), self.matcher.normalised(before))
+        facts = [fact for fact in closest if fact.id != without]
         others = tuple(map(_suggestion, facts[:SUGGESTIONS]))
         reply = DidYouMean(others, 0.0) if len(others) > 1 else NotInStory(GENERAL_REFUSAL, others)
-        return Exchange(message, reply, Turn(text, None), rule="other candidates")
+        return Exchange(message, reply, START, rule="other candidates")
 
     def suggest(self, typed: str, limit: int = 25) -> list[str]:
         """Questions of the table for what was typed so far, best first, each at most 100 characters."""
-        questions = self.story.table.questions
         if not typed.strip():
-            return list(questions[:limit])
+            return list(self.story.table.questions[:limit])
         so_far = utils.default_process(typed)
 
-        def closeness(question: str) -> float:
+        def closeness(processed: str) -> float:
             """What was typed is the question's beginning, or names what the question holds."""
-            processed = utils.default_process(question)
             return max(fuzz.ratio(so_far, processed[: len(so_far)]), fuzz.token_set_ratio(so_far, processed))
 
-        found = {question: closeness(question) for question in questions}
-        close = [question for question in questions if found[question] >= SUGGESTED]
+        found = {question: closeness(processed) for question, processed in self._suggested.items()}
+        close = [question for question, score in found.items() if score >= SUGGESTED]
         return sorted(close, key=lambda question: -found[question])[:limit]
 
-    def _decide(self, question: str, context: Context = ALONE) -> tuple[Reply, Step]:
-        """The reply to one question in its context."""
+    def _decide(self, question: str, context: Context = ALONE, ranking: Ranking | None = None) -> tuple[Reply, Step]:
+        """The reply to one question in its context; `ranking` where it has been ranked there already."""
         normalised, before = self.matcher.normalised(question), self.matcher.normalised(context.question)
         given = {answer.fact for answer in context.given}
-        match = self.matcher.match(normalised, before, context.line, given)
+        match = self.matcher.match(normalised, ranking or self.matcher.rank(normalised, before), context.line, given)
         fresh = [c for c in match.candidates if not any(_repeats(c, given) for given in context.given)]
         scored = sorted(
             ((c, self._gate.probability(c.signals)) for c in fresh),
@@ -232,13 +253,12 @@ class Responder:
             ),
         )
         reply, rule = self._gated(match, scored, context)
-        understood = behind(before, normalised) if before else normalised
-        return reply, Step(question, understood, match, tuple(scored), rule, self._gate)
+        return reply, Step(question, match, tuple(scored), rule, self._gate)
 
     def _gated(self, match: Match, scored: list[tuple[Candidate, float]], context: Context) -> tuple[Reply, str]:
-        strange = match.unknown >= OFF_TOPIC_UNKNOWN and match.best_rank < OFF_TOPIC_RANK
+        strange = match.unknown >= OFF_TOPIC_UNKNOWN and match.ranking.best < OFF_TOPIC_RANK
         reads = max((candidate.signals.reads for candidate in match.candidates), default=OFF_TOPIC_READS)
-        gap = match.gap if match.gap_score >= GAP_NAMED else None
+        gap = match.ranking.gap if match.ranking.gap_score >= GAP_NAMED else None
         if context == ALONE and strange and reads < OFF_TOPIC_READS and not gap:
             return OffTopic(self._openers()), "off topic: nothing in it is close to the story"
         if not scored or (context.stranger and match.unknown == 1):
@@ -246,7 +266,7 @@ class Responder:
             return NotInStory(GENERAL_REFUSAL, suggestions), "not in the story: nothing new, or a name it does not hold"
         best, probability = scored[0]
         score = round(100 * probability, 1)
-        outcome = self._gate.outcome(probability)
+        outcome = self._gate.outcome(probability, follows=context != ALONE)
         if outcome == "answer" and best.signals.type_misfit:
             outcome = "offer"  # what cannot be an answer of the kind asked for is none, however close it comes
         if outcome == "answer":
@@ -260,9 +280,12 @@ class Responder:
 
     def _answer(self, best: Candidate, score: float) -> Answer:
         corrects = best.reading.contradicts > best.reading.answers
+        confirms = best.reading.answers > best.reading.contradicts
         answer = best.answer if best.answer.strip() else best.passage.text
-        # Nothing says yes to what the line contradicts, or to what names something that the story does not hold.
-        if words(answer)[:1] == ["yes"] and (corrects or best.signals.unknown):
+        # Nothing says yes to what the line contradicts, or to what names something that the story does not hold; and
+        # nothing says no to what the line confirms.
+        opening = words(answer)[:1]
+        if (opening == ["yes"] and (corrects or best.signals.unknown)) or (opening == ["no"] and confirms):
             answer = best.quote
         return replace(self._answer_of(best.fact, answer, best.quote, score, best.start), corrects=corrects)
 
@@ -273,9 +296,10 @@ class Responder:
         source = Source(self.story.name, fact.line, shown.text, marked, at if marked else -1)
         return Answer(answer, (source,), fact.id, score, drafted=fact.status == "draft")
 
-    def _remark(self, kind: str, answer: Answer) -> Reply:
-        if kind != "more":
-            return answer
+    def _remark(self, kind: Aside, told: Reply, answer: Answer | None) -> Reply:
+        """What was told last, or more of what was answered last."""
+        if kind != "more" or not answer:
+            return told
         source = answer.sources[0]
         others = [f for f in self.story.table.facts if f.line == source.line and f.id != answer.fact]
         fresh = [f for f in others if not holds_words(answer.answer, f.answer)]
@@ -309,6 +333,11 @@ def _repeats(candidate: Candidate, said: Answer) -> bool:
         return False
     shared = word_overlap(words(candidate.answer), words(said.answer))
     return shared >= SAID_AGAIN or holds_words(said.answer, candidate.answer)
+
+
+def _last_answer(turn: Turn) -> Answer | None:
+    """The last answer; of a compound message that to its last question: all together are for remarks on the reply."""
+    return turn.given[-1] if turn.given else turn.answer
 
 
 def _unanswered(reply: Reply, which: str) -> str:

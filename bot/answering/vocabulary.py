@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from bot.answering.spelling import Speller
-from bot.answering.text import content_words, stem, stems
+from bot.answering.text import content_words, names, stem, stems, words
 from bot.story.table import Fact, FactTable, Gap
 
 
@@ -36,6 +36,7 @@ class Vocabulary:
         self._speller = Speller([*texts, *aliases, *questions], english)
         # What only a known gap's questions name is what the story does not hold.
         told = [question for fact in table.facts for question in fact.questions]
+        self._names = frozenset(name for text in texts for name in names(text))
         self._stems = stems([*texts, *aliases, *told, table.title])
 
     def normalised(self, message: str) -> str:
@@ -43,6 +44,10 @@ class Vocabulary:
         for pattern, name in self._aliases:
             message = pattern.sub(name.replace("\\", r"\\"), message)
         return self._speller.repair(message)
+
+    def names_in(self, message: str) -> frozenset[str]:
+        """The words of a message (lower case) that are names in the story."""
+        return self._names.intersection(words(message))
 
     def unknown_share(self, message: str) -> float:
         """Share of the content words that the story holds in no form; 0 for a message without content words."""

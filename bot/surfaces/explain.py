@@ -9,10 +9,11 @@ _SHOWN = 4
 
 
 def _step_lines(step: Step) -> list[str]:
+    ranking = step.match.ranking
     lines = [
         f"understood  {step.understood}",
         f"asks for    {asked(step.match.message) or 'not told'}",
-        f"closest gap {step.match.gap.id if step.match.gap else 'none'} ({step.match.gap_score:.2f})",
+        f"closest gap {ranking.gap.id if ranking.gap else 'none'} ({ranking.gap_score:.2f})",
     ]
     for candidate, probability in step.probabilities[:_SHOWN]:
         worth = step.gate.worth(candidate.signals)

@@ -112,7 +112,7 @@ def test_a_turn_holds_what_was_asked_and_answered_since_a_whole_question() -> No
     """What "he" or "there" stands for may be in an answer; a refusal adds the question alone."""
     opened, who = (Answer(text, (Source("bridge", 3, text),), text, 90.0) for text in ("May 3", "Ilse Renfro"))
     first = next_turn(Turn("old", None), "when did it open", False, opened)
-    assert first == Turn("when did it open : May 3", opened, (opened,))
+    assert first == Turn("when did it open : May 3", opened, (opened,), opened)
     second = next_turn(first, "what did it cost", True, None)
     assert second == Turn("when did it open : May 3 >> what did it cost", opened, (opened,))
     third = next_turn(second, "by whom?", True, who)
@@ -176,8 +176,14 @@ def test_a_follow_up_to_two_questions_leans_on_the_second(seed_responder: Respon
 
 
 def test_a_refusal_keeps_the_last_answer_at_hand(seed_responder: Responder) -> None:
-    """After "the story doesn't say" a reader can still ask for the line of the answer before."""
+    """After "the story doesn't say" a follow-up still leans on the answer before; a remark is about the refusal."""
     first = seed_responder.respond("When did North Korea confirm the deployment?")
     second = seed_responder.respond("What did the deployment cost in dollars?", first.turn)
+    assert isinstance(first.reply, Answer)
     assert isinstance(second.reply, NotInStory)
     assert second.turn.answer == first.reply
+    for remark in ("are you sure?", "which line?", "say that again"):
+        assert seed_responder.respond(remark, second.turn).reply == second.reply
+    more = seed_responder.respond("tell me more", second.turn).reply
+    assert isinstance(more, Answer)
+    assert more.fact == first.reply.fact

@@ -166,9 +166,16 @@ def test_two_processes_may_write_at_once(tmp_path: Path) -> None:
 
 def test_the_gate_has_three_outcomes() -> None:
     """Thresholds on a probability that grows with the signals."""
-    gate = Gate({"question": 2.0}, {"reads": Shape((-1.0, 1.0), (-3.0, 0.0, 3.0))}, 0.0, answer=0.7, offer=0.4)
+    gate = Gate(
+        {"question": 2.0}, {"reads": Shape((-1.0, 1.0), (-3.0, 0.0, 3.0))}, 0.0, answer=0.7, following=0.6, offer=0.4
+    )
     told = [gate.probability(Signals(reads=reads)) for reads in (-5.0, 0.0, 5.0)]
     assert told == sorted(told)
     assert [gate.outcome(probability) for probability in told] == ["refuse", "offer", "answer"]
+    assert [gate.outcome(probability, follows=True) for probability in (0.39, 0.59, 0.61)] == [
+        "refuse",
+        "offer",
+        "answer",
+    ]
     assert gate.probability(Signals(reads=1e9)) <= 1
     assert gate.preference(Signals(question=0.9, reads=-5.0)) > gate.preference(Signals(question=0.8, reads=5.0))

@@ -127,6 +127,34 @@ def test_two_questions_get_both_answers_each_with_its_line(ferry: Responder) -> 
     assert [source.line for source in reply.sources] == [5, 7]
 
 
+def test_two_questions_without_an_answer_keep_what_they_follow_up(seed_responder: Responder) -> None:
+    """A compound follow-up is judged as a follow-up to the end."""
+    first = seed_responder.respond("Who ordered the deployment?")
+    second = seed_responder.respond("what does he eat and where does he live?", first.turn)
+    assert isinstance(second.reply, NotInStory)
+    assert second.steps[-1].understood.startswith("Who ordered the deployment?")
+    assert second.turn.answer == first.reply
+
+
+def test_a_name_without_its_accents_is_known(models: Models, tmp_path: Path) -> None:
+    """Readers type "Sefcovic"."""
+    path = tmp_path / "talks.txt"
+    path.write_text("Trade talks led by Maroš Šefčovič and Erdoğan’s envoy go on in Ankara on Monday.\n", "utf-8")
+    matcher = build_responder(load_story(path), models).matcher
+    for message in ("what about Šefčovič?", "what about Sefcovic?"):
+        assert matcher.match(message, matcher.rank(message)).unknown == 0
+
+
+def test_the_end_of_a_long_sentence_is_found(models: Models, tmp_path: Path) -> None:
+    """A sentence that the encoder would cut off is read in parts."""
+    votes = "; ".join(f"in ward {ward} the mayor got {1000 + ward} votes" for ward in range(1, 70))
+    path = tmp_path / "recount.txt"
+    path.write_text(f"Results came late: {votes}; the recount was ordered by judge Maria Lopez on Friday.\n", "utf-8")
+    reply = build_responder(load_story(path), models).respond("who ordered the recount?").reply
+    assert isinstance(reply, Answer)
+    assert "Maria Lopez" in reply.answer
+
+
 def test_a_question_without_an_answer_is_named_beside_one_that_has_one(seed_responder: Responder) -> None:
     """Half an answer does not pass for a whole one."""
     reply = seed_responder.respond("When did North Korea confirm it, and how many soldiers were sent?").reply
@@ -225,6 +253,14 @@ def test_other_candidates_leave_out_the_refused_fact(seed_responder: Responder) 
     assert all(suggestion.fact != first.fact for suggestion in reply.suggestions)
 
 
+def test_other_candidates_for_a_follow_up_lean_on_what_was_asked_before(seed_responder: Responder) -> None:
+    """They are looked for behind the earlier question, not behind the answer that was not meant."""
+    first = seed_responder.respond("When did North Korea confirm the deployment?")
+    reply = seed_responder.alternatives("what about Russia?", "moscow-first", first.turn).reply
+    assert isinstance(reply, DidYouMean)
+    assert reply != seed_responder.alternatives("what about Russia?", "moscow-first").reply
+
+
 def test_autocomplete_offers_the_tables_questions(seed_responder: Responder) -> None:
     """Best first, at most 25, at most 100 characters, from the table; all of them where nothing was typed."""
     found = seed_responder.suggest("when did north korea conf")
@@ -258,8 +294,8 @@ def test_the_cited_sentence_is_the_one_that_was_read(models: Models, tmp_path: P
     assert source.marked.startswith("3")
 
 
-def test_a_story_without_a_gist_of_its_editor_borrows_no_other_row(seed_responder: Responder, models: Models) -> None:
-    """What it is about is then its most central opening sentence, unreviewed."""
+def test_a_story_without_a_gist_of_its_editor_shows_a_sentence(seed_responder: Responder, models: Models) -> None:
+    """What it is about is then its most central opening sentence, unreviewed, as a row of that line."""
     story = seed_responder.story
     facts = tuple(fact for fact in story.table.facts if fact.id != "gist")
     table = dataclasses.replace(story.table, facts=facts)
@@ -267,7 +303,9 @@ def test_a_story_without_a_gist_of_its_editor_borrows_no_other_row(seed_responde
     assert isinstance(reply, Answer)
     assert reply.drafted
     assert reply.answer in story.article.line(reply.sources[0].line)
-    assert table.fact(reply.fact) is None
+    row = table.fact(reply.fact)
+    assert row is not None
+    assert row.line == reply.sources[0].line
 
 
 def test_the_seed_article_is_the_given_one() -> None:

@@ -10,7 +10,7 @@ import pytest
 from bot.story.table import Fact, FactTable
 from bot.surfaces.discord.buttons import GONE, NOT_YOURS, OUTDATED, UNKNOWN_STORY, short
 from bot.surfaces.discord.client import SourcelineBot
-from bot.surfaces.discord.pages import fact_pages
+from bot.surfaces.discord.pages import Page, fact_page
 from tests.discord.conftest import Clock
 from tests.discord.loopback import ANN, BOB, BOT, CHANNEL, DM, EPHEMERAL, FakeDiscord, in_group, in_pair, in_server
 
@@ -192,7 +192,7 @@ async def test_facts_are_turned_page_by_page(
 def test_all_facts_stand_on_the_pages(seed_responder: Any, by: Any) -> None:
     """Every fact once, no page beyond Discord's limit."""
     table = seed_responder.story.table
-    pages = fact_pages(table, by)
+    pages = [fact_page(table, by, number).text for number in range(1, fact_page(table, by, 1).of + 1)]
     assert sum(line.startswith("- ") for page in pages for line in page.splitlines()) == len(table.facts)
     assert max(map(len, pages)) <= 2000
 
@@ -211,13 +211,15 @@ def test_facts_are_told_by_the_topic_that_they_alone_are_about() -> None:
     )
     names = {"Ann": (), "North Korea": ("NK",)}
     table = FactTable("A *meeting*", "a.txt", "", facts, names=names)
-    assert fact_pages(table, "topic") == [
+    assert fact_page(table, "topic", 2) == Page(
         "What “A \\*meeting\\*” says, page 1 of 1\n"
         "**North Korea**\n- What happened in Oslo? Ann met the NK delegation (line 1)\n"
         "**Ann**\n- Who met Ann? Bob (line 2)\n- Who is in NKVD? Ann (line 4)\n- Who spoke? Ann (line 5)\n"
-        "**Everything else**\n- When? In May (line 3)"
-    ]
-    assert fact_pages(replace(table, names={}), "topic")[0].startswith(
+        "**Everything else**\n- When? In May (line 3)",
+        number=1,
+        of=1,
+    )
+    assert fact_page(replace(table, names={}), "topic", 1).text.startswith(
         "What “A \\*meeting\\*” says, page 1 of 1\n**Line 1**\n"
     )
 

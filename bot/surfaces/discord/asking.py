@@ -76,7 +76,8 @@ def add_ask(tree: Tree, desk: Desk) -> None:
     @ask.autocomplete("question")
     async def questions(interaction: Interaction, typed: str) -> list[app_commands.Choice[str]]:
         choices = await desk.choices(interaction.guild_id, interaction.channel)
-        found = desk.responder(getattr(interaction.namespace, "story", None), choices.story).suggest(typed)
+        story = desk.responder(getattr(interaction.namespace, "story", None), choices.story)
+        found = await desk.suggest(story, typed)
         return [app_commands.Choice(name=q, value=q) for q in found if 0 < len(q) <= MAX_CHOICE][:25]
 
     @ask.autocomplete("story")

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
+from dataclasses import replace
 from typing import Any, get_args
 
 import discord
 
-from bot.answering.conversation import Turn
+from bot.answering.conversation import START, next_turn
 from bot.answering.reply import Answer, Reply, Suggestion
 from bot.story.draft import shortened
 from bot.story.table import Fact
 from bot.surfaces.discord.desk import Desk
 from bot.surfaces.discord.failing import Interaction, failed, say, taken
 from bot.surfaces.discord.manners import SLOW_DOWN, Pace
-from bot.surfaces.discord.pages import Grouping, fact_pages
+from bot.surfaces.discord.pages import Grouping, fact_page
 from bot.surfaces.discord.records import conversation_key
 from bot.surfaces.discord.render import MAX_LABEL, NOBODY, content, with_neighbours
 
@@ -100,7 +101,7 @@ class FactButton(
             lines = desk.library.responder(story).story.article.lines
             await say(interaction, with_neighbours(lines, fact.line), private=not _alone(interaction))
         else:
-            turn = Turn(fact.questions[0], answer, (answer,), story=story)
+            turn = replace(next_turn(START, fact.questions[0], False, answer), story=story)
             desk.conversations.remember(conversation_key(interaction.user.id, interaction.channel_id), turn, arrived)
             view = buttons(story, answer, interaction.user.id)
             await say(interaction, content(answer, desk.title(story)), private=not _alone(interaction), view=view)
@@ -143,7 +144,8 @@ class OtherButton(
         private = not _alone(interaction)
         await interaction.response.defer(ephemeral=private, thinking=True)
         record = desk.records.of_answer(interaction.message.id, arrived) if interaction.message else None
-        exchange = await desk.alternatives(story, record.meant if record else fact.questions[0], fact.id)
+        asked, previous = (record.text, record.previous) if record else (fact.questions[0], None)
+        exchange = await desk.alternatives(story, asked, fact.id, previous)
         view = buttons(story, exchange.reply, self.asker)
         await say(interaction, content(exchange.reply, desk.title(story)), private=private, view=view)
         desk.metrics.replied(exchange.reply, desk.clock() - arrived)
@@ -188,14 +190,13 @@ def _button(label: str, custom_id: str) -> discord.ui.Button[Any]:
 
 def facts_page(desk: Desk, story: str, by: Grouping, page: int) -> tuple[str, discord.ui.View | None]:
     """A page of /facts with the buttons that turn it; the last page where there are fewer."""
-    pages = fact_pages(desk.library.responder(story).story.table, by)
-    at = max(1, min(page, len(pages)))
+    shown = fact_page(desk.library.responder(story).story.table, by, page)
     view = discord.ui.View(timeout=None)
-    if at > 1:
-        view.add_item(PageButton(short(story), by, at - 1, "p"))
-    if at < len(pages):
-        view.add_item(PageButton(short(story), by, at + 1, "n"))
-    return pages[at - 1], view if view.children else None
+    if shown.number > 1:
+        view.add_item(PageButton(short(story), by, shown.number - 1, "p"))
+    if shown.number < shown.of:
+        view.add_item(PageButton(short(story), by, shown.number + 1, "n"))
+    return shown.text, view if view.children else None
 
 
 def buttons(story: str, reply: Reply, asker: int) -> discord.ui.View | None:

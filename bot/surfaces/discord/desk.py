@@ -15,7 +15,7 @@ from typing import Any
 
 import discord
 
-from bot.answering.conversation import Conversations, Turn
+from bot.answering.conversation import START, Conversations, Turn
 from bot.answering.reply import Reply
 from bot.answering.responder import Exchange, Responder
 from bot.surfaces.discord.library import Library
@@ -114,9 +114,13 @@ class Desk:
         """The exchange for a message, worked out off the event loop."""
         return await self._think(self.library.responder(story).respond, message, previous)
 
-    async def alternatives(self, story: str, message: str, without: str) -> Exchange:
+    async def alternatives(self, story: str, message: str, without: str, previous: Turn | None) -> Exchange:
         """The next candidates for a message whose answer was not what was asked."""
-        return await self._think(self.library.responder(story).alternatives, message, without)
+        return await self._think(self.library.responder(story).alternatives, message, without, previous)
+
+    async def suggest(self, story: Responder, typed: str) -> list[str]:
+        """Questions of a story's table for what was typed so far, worked out off the event loop."""
+        return await asyncio.to_thread(story.suggest, typed)
 
     async def note(self, story: str, question: str, reply: Reply) -> None:
         """Write a question to the host's log of questions, where there is one. Never raises."""
@@ -132,7 +136,7 @@ class Desk:
         """Let go of what is older than readers are told that it is kept. Never raises."""
         now = self.clock()
         self.records.expire(now)
-        self.conversations.remember(_NOBODY, Turn("", None), now)  # remembering lets go of all that is too old
+        self.conversations.remember(_NOBODY, START, now)  # remembering lets go of all that is too old
         self.conversations.forget(_NOBODY)
         if self.question_log is not None:
             await self._log(partial(self.question_log.prune, _today()))

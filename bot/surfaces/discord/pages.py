@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
@@ -25,12 +26,23 @@ _ROW_MARKS = 20  # characters of a row beside question and answer: dash, blanks,
 REST = "Everything else"
 
 
-def fact_pages(table: FactTable, by: Grouping) -> list[str]:
-    """All pages, each at most 2,000 characters, with the group's name over its facts."""
+@dataclass(frozen=True)
+class Page:
+    """A page of facts: its text, at most 2,000 characters, its number from 1, and how many there are."""
+
+    text: str
+    number: int
+    of: int
+
+
+def fact_page(table: FactTable, by: Grouping, number: int) -> Page:
+    """A page of facts under the names of their groups; the last or first one where there are fewer."""
     key = _keys(table, by)
     facts = sorted(table.facts, key=lambda fact: (*key(fact), fact.line))
-    chunks = [facts[i : i + FACTS_PER_PAGE] for i in range(0, len(facts), FACTS_PER_PAGE)] or [[]]
-    return [_page(table.title, chunk, key, by, at, len(chunks)) for at, chunk in enumerate(chunks, 1)]
+    of = max(1, -(-len(facts) // FACTS_PER_PAGE))
+    at = max(1, min(number, of))
+    shown = facts[(at - 1) * FACTS_PER_PAGE : at * FACTS_PER_PAGE]
+    return Page(_page(table.title, shown, key, by, at, of), at, of)
 
 
 def topics(table: FactTable) -> dict[str, str]:

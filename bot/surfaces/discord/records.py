@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import discord
 
-from bot.answering.conversation import Turn, follows_up
+from bot.answering.conversation import Turn
 
 MAX_RECORDS, MAX_AGE_S = 2000, 900.0
 
@@ -35,11 +35,6 @@ class Record:
     def key(self) -> str:
         """Its reader's conversation."""
         return conversation_key(self.asker, self.channel)
-
-    @property
-    def meant(self) -> str:
-        """The question with the ones that it follows up."""
-        return self.turn.question if self.turn and self.previous and follows_up(self.text) else self.text
 
 
 def conversation_key(reader: int, channel: int | None) -> str:

@@ -27,7 +27,7 @@ from bot.answering.index import Ranking
 from bot.answering.matcher import Match, Matcher, Models
 from bot.answering.reply import Answer, DidYouMean, NotInStory, OffTopic, Reply, Smalltalk, Source, Suggestion
 from bot.answering.smalltalk import smalltalk
-from bot.answering.text import clean, content_words, holds_words, parts, words
+from bot.answering.text import clean, content_words, holds_words, parts, stems, words
 from bot.story.library import Story
 from bot.story.table import Fact, Gap
 
@@ -353,12 +353,19 @@ def _suggestion(fact: Fact) -> Suggestion:
     return Suggestion(fact.questions[0], fact.id, fact.line)
 
 
+def _says_all(one: Answer, other: Answer) -> bool:
+    """Whether an answer says all that another one does: in its words, or from the same line in any order."""
+    if holds_words(one.answer, other.answer):
+        return True
+    return one.sources[0].line == other.sources[0].line and stems([other.answer]) <= stems([one.answer])
+
+
 def _together(replies: list[Reply]) -> Reply:
     """One reply to a compound message: the answers to its parts joined; the last reply where none is an answer."""
     kept: list[Answer] = []
     for answer in replies:
-        if isinstance(answer, Answer) and not any(holds_words(other.answer, answer.answer) for other in kept):
-            kept = [other for other in kept if not holds_words(answer.answer, other.answer)] + [answer]
+        if isinstance(answer, Answer) and not any(_says_all(other, answer) for other in kept):
+            kept = [other for other in kept if not _says_all(answer, other)] + [answer]
     if not kept:
         return replies[-1]
     sources = tuple({(s.line, s.text): s for answer in kept for s in answer.sources}.values())

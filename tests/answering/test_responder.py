@@ -155,6 +155,14 @@ def test_the_end_of_a_long_sentence_is_found(models: Models, tmp_path: Path) -> 
     assert "Maria Lopez" in reply.answer
 
 
+def test_two_questions_with_one_answer_get_it_once(seed_responder: Responder) -> None:
+    """What a second answer says in other order is not said twice; of two lines both are shown."""
+    reply = seed_responder.respond("When is Victory Day, and what anniversary is it?").reply
+    assert isinstance(reply, Answer)
+    assert reply.answer == "May 9, Victory Day in Moscow, the 80th anniversary of World War II’s end"
+    assert [source.line for source in reply.sources] == [21]
+
+
 def test_a_question_without_an_answer_is_named_beside_one_that_has_one(seed_responder: Responder) -> None:
     """Half an answer does not pass for a whole one."""
     reply = seed_responder.respond("When did North Korea confirm it, and how many soldiers were sent?").reply

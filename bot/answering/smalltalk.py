@@ -13,7 +13,8 @@ _FILLERS = frozenset(
     "are was were please pls just ok okay oh ah well then now me i im am mate man dude bro buddy friend lol haha "
     "great good nice cool awesome perfect amazing helpful answer answers answering quick fast really thats youre "
     "today and to can with my some sir and hi hey hello thanks bye know wanted want say appreciate help info "
-    "information or an ai human person real robot later helped helps did do job work useful anyway anyways then".split()
+    "information or an ai human person real robot later helped helps did do job work useful anyway anyways then big "
+    "pretty guess".split()
 )
 _PATTERNS: tuple[tuple[SmalltalkIntent, str], ...] = (
     (
@@ -36,14 +37,22 @@ _PATTERNS: tuple[tuple[SmalltalkIntent, str], ...] = (
     ),
     (
         "thanks",
-        r"\b(?:thanks?|thank (?:you|u)|thx|ty|tysm|thank|cheers|appreciated?|much obliged|grateful|gracias|merci)\b"
-        r"|^(?:(?:ok|okay|k|cool|nice|great|got it|i see|understood|makes sense|good (?:bot|job)|well done|lol)\b ?)+$",
+        r"\b(?:thanks?|thank (?:you|u)|thx|ty|tysm|thank|ta|cheers|appreciated?|much obliged|grateful|gracias|merci)\b"
+        r"|^(?:(?:ok|okay|k|cool|nice|great|got it|i see|understood|makes sense|good (?:bot|job)|well done|lol|(?:ha)+"
+        r"|(?:you|u)(?: a?re?)?(?: pretty| so| very| really| quite)? (?:useful|helpful|great|good|awesome|smart))"
+        r"\b ?)+$",
     ),
-    ("farewell", r"\b(?:bye|goodbye|good ?night|see (?:you|ya)|cya|farewell|take care|have a (?:good|nice) \w+)\b"),
+    (
+        "farewell",
+        r"\b(?:bye|goodbye|good ?night|gn|see (?:you|ya)|cya|(?:gotta|got to|have to) go|gtg|farewell|take care"
+        r"|have a (?:good|nice) \w+)\b",
+    ),
     (
         "greeting",
         r"\b(?:hi+|hello+|hey+|heya|hiya|yo|sup|howdy|greetings|hola|bonjour|salut|wassup|whats? up|what is up"
-        r"|good (?:morning|afternoon|evening|day)|gm|how are (?:you|u)(?: doing)?|hows it going|how is it going"
+        r"|g(?:oo|u)d (?:mor\w+|afternoon|evening|day)|gm|how (?:are|r) (?:you|u)(?: doing)?"
+        r"|hows it going|how is it going"
+        r"|hope (?:you|u|ur|all)(?: are| re| r)?(?: all)?(?: doing)? (?:well|good|fine|ok)"
         r"|anyone here|you there)\b",
     ),
 )  # fmt: skip

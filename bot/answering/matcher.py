@@ -253,12 +253,7 @@ class Matcher:
                 misfit = float(not can_give(look.wanted, answer))
                 fact = self._fact_at(passage.line, passage.start + span.start)
                 read = {"span": span.score / 10, "share": shares[i] / 10}
-                fitting = replace(
-                    signals,
-                    **read,
-                    type_misfit=misfit,
-                    **_shared(look, answer),
-                )
+                fitting = replace(signals, **read, type_misfit=misfit, **_shared(look, answer))
                 found.append(Candidate(fact, passage, answer, answer, fitting, reading, passage.start + span.start))
         return found
 

@@ -62,7 +62,8 @@ def _cut(line: str, start: int, stop: int) -> list[tuple[int, int]]:
     """A piece in parts that fit, each as long as may be: behind a clause, else behind a word, else anywhere."""
     found = []
     while not _fits(line[start:stop]):
-        end = start + bisect_left(range(stop - start), 1, key=lambda size: not _fits(line[start : start + size])) - 1
+        sizes = range(PASSAGE_CHARACTERS + 2)  # the last of them never fits
+        end = start + bisect_left(sizes, 1, key=lambda size: not _fits(line[start : start + size])) - 1
         breaks = [*_CLAUSE_END.finditer(line, start + 1, end)] or [*_BLANK.finditer(line, start + 1, end)]
         end = breaks[-1].end() if breaks else end
         found.append((start, end))

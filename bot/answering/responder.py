@@ -357,7 +357,8 @@ def _says_all(one: Answer, other: Answer) -> bool:
     """Whether an answer says all that another one does: in its words, or from the same line in any order."""
     if holds_words(one.answer, other.answer):
         return True
-    return one.sources[0].line == other.sources[0].line and stems([other.answer]) <= stems([one.answer])
+    told = stems([other.answer])
+    return bool(told) and one.sources[0].line == other.sources[0].line and told <= stems([one.answer])
 
 
 def _together(replies: list[Reply]) -> Reply:

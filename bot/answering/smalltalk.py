@@ -14,7 +14,7 @@ _FILLERS = frozenset(
     "great good nice cool awesome perfect amazing helpful answer answers answering quick fast really thats youre "
     "today and to can with my some sir and hi hey hello thanks bye know wanted want say appreciate help info "
     "information or an ai human person real robot later helped helps did do job work useful anyway anyways then big "
-    "pretty guess".split()
+    "pretty".split()
 )
 _PATTERNS: tuple[tuple[SmalltalkIntent, str], ...] = (
     (

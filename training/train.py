@@ -302,13 +302,19 @@ def asking_pairs(
     return pairs
 
 
-def answered_by(story: Story, at: int, row: Row) -> bool:
-    """Whether a line may answer a row: the row's own, one that holds its words, or one that says the same."""
-    if story.numbers[at] == row.line or (row.span and row.span in story.lines[at]):
-        return True
-    told = stems([story.lines[at]])
-    own = {stem for n, text in zip(story.numbers, story.lines, strict=True) if n == row.line for stem in stems([text])}
-    return len(told & own) >= SAYS_THE_SAME * len(told)
+def may_answer(story: Story, row: Row) -> set[int]:
+    """The lines that may answer a row: its own, those that hold its words, and those that say the same."""
+    own = stems(text for number, text in zip(story.numbers, story.lines, strict=True) if number == row.line)
+
+    def same(text: str) -> bool:
+        told = stems([text])
+        return len(told & own) >= SAYS_THE_SAME * len(told)
+
+    return {
+        at
+        for at, (number, text) in enumerate(zip(story.numbers, story.lines, strict=True))
+        if number == row.line or (row.span and row.span in text) or same(text)
+    }
 
 
 def reading_pairs(step: Step, to_lines: torch.Tensor, story: Story, rows: list[Row]) -> list[Pair]:
@@ -325,7 +331,8 @@ def reading_pairs(step: Step, to_lines: torch.Tensor, story: Story, rows: list[R
                 pairs.append(step.pair(number, at, label, start, start + len(row.span)))
         elif row.kind == "unanswerable":
             wanted += 1
-        silent = [i for i in order if not answered_by(story, i, row)]
+        answering = may_answer(story, row)
+        silent = [i for i in order if i not in answering]
         pairs += [Pair(number, i, SILENT) for i in silent[:wanted]]
     return pairs
 

@@ -79,7 +79,8 @@ def _lead(scores: Sequence[float], index: int, groups: Sequence[object]) -> floa
 class _Look:
     """One look at a message: what it asks for, how it ranks, what was read, what the story does not know.
 
-    `line` is the one that the message follows up, 0 where it stands by itself.
+    `names` are those of the story that it holds, `numbers` all that it holds; `line` is the one that the message
+    follows up, 0 where it stands by itself.
     """
 
     message: str
@@ -87,6 +88,8 @@ class _Look:
     ranking: Ranking
     readings: Mapping[int, Reading]
     unknown: float
+    names: frozenset[str]
+    numbers: frozenset[str]
     line: int
 
     def shares(self, passages: Sequence[Passage]) -> dict[int, float]:
@@ -228,7 +231,8 @@ class Matcher:
         self, message: str, wanted: AnswerType | None, ranking: Ranking, passages: Iterable[int], line: int
     ) -> _Look:
         readings = {i: self._reader.read(ranking.message, self._index.read_passages[i]) for i in passages}
-        return _Look(message, wanted, ranking, readings, self._vocabulary.unknown_share(message), line)
+        unknown, names = self._vocabulary.unknown_share(message), self._vocabulary.names_in(message)
+        return _Look(message, wanted, ranking, readings, unknown, names, frozenset(numbers(message)), line)
 
     def _passage_signals(self, look: _Look, i: int, fact: str = "") -> Signals:
         ranking, reading = look.ranking, look.readings.get(i, UNREAD)
@@ -239,8 +243,8 @@ class Matcher:
             reads=log_odds(reading.speaks),
             corrects=log_odds(reading.contradicts / max(reading.speaks, 1e-6)),
             unknown=look.unknown,
-            names=float(len(self._vocabulary.names_in(look.message).difference(*told))),
-            numbers=float(len(numbers(look.message).difference(*told))),
+            names=float(len(look.names.difference(*told))),
+            numbers=float(len(look.numbers.difference(*told))),
             follows=_follows(look.line, self._passages[i].line),
         )
 

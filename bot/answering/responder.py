@@ -118,9 +118,8 @@ class Responder:
     def _respond(self, message: str, previous: Turn | None) -> Exchange:
         text = clean(message)
         remark = aside(text)
-        told = previous and (previous.told or previous.answer)
-        if remark and previous and told:
-            reply = self._remark(remark, told, previous.answer)
+        if remark and previous and previous.told:
+            reply = self._remark(remark, previous.told, previous.answer)
             return Exchange(message, reply, previous, rule="a remark on the last reply")
         written = self.matcher.written(text)
         if written:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bot.answering.encoder import Encoder, Encoding, windows_of
+from bot.answering.session import give_back_memory
 
 TOGETHER = 128  # tokens encoded at once: twice as many are a twentieth faster, and cost 40 MB
 KEPT_S = 30 * 86400.0  # a file that nobody has read for so long belongs to a story or a model that has changed
@@ -132,6 +133,7 @@ def _encoded(encoder: Encoder, passages: Sequence[str], read: Sequence[str], ran
         windows = pool.map(encoder.encode_window, windows_of([encoder.ids(text) for text in passages]))
         for batch, encodings in zip(batches, pool.map(encode, batches), strict=True):
             found |= dict(zip(batch, encodings, strict=True))
+    give_back_memory()  # of windows, which take ten times what a message does
     alone = [found[text] for text in read] + [found[text].for_ranking() for text in ranked]
     return [*chain.from_iterable(windows), *alone]
 

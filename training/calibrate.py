@@ -50,8 +50,8 @@ DRAFTED = (
     "numbers", "follows",
 )  # fmt: skip
 REVIEWED = tuple(name for name in SIGNAL_NAMES if name != "share")  # one passage is read
-# Thresholds. For drafts the sum of right and refused is best at .55 (1.546; 1.545 at .50, 1.542 at .60). With a table
-# it is the same at .50 and .60 (1.700), where fewer are answered.
+# Thresholds. For drafts the sum of right and refused is best at .55 (1.553; 1.540 at .50, 1.546 at .60). With a table
+# it is best at .50 (1.703; 1.685 at .40, 1.698 at .60).
 ANSWER = {"drafted": 0.55, "reviewed": 0.50}
 # Of follow-ups. With a table the sum is best at .35 and .40 (1.671, 1.664; 1.632 at .50), and still more are refused
 # there than of other messages; without one it is even from .40 to .55 (1.53).

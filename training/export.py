@@ -10,6 +10,7 @@ import math
 import shutil
 import tempfile
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -50,10 +51,12 @@ class Distances(nn.Module):
         far = torch.arange(-MAX_POSITIONS, MAX_POSITIONS + 1)
         self.table = nn.Parameter(model.relative(bucket_of(far)).T.contiguous())  # [heads, distances]
 
-    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Bias [heads, tokens, tokens] for a text of as many tokens as `tokens` has."""
-        at = torch.arange(tokens.shape[1])
+    def forward(self, at: torch.Tensor) -> torch.Tensor:
+        """Bias [heads, tokens, tokens] for tokens at some positions [tokens]."""
         return self.table[:, at[None, :] - at[:, None] + MAX_POSITIONS]
+
+
+Heads = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
 
 
 class Joined(nn.Module):
@@ -65,15 +68,28 @@ class Joined(nn.Module):
         self.weight = nn.Parameter(torch.cat([part.weight for part in (layer.q, layer.k, layer.v)]))
         self.bias = nn.Parameter(torch.cat([part.bias for part in (layer.q, layer.k, layer.v)]))
 
-    def forward(self, hidden: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
-        """As the layer itself."""
-        texts, tokens, width = hidden.shape
-        layer, size = self.layer, width // self.layer.heads
-        joined = functional.linear(hidden, self.weight, self.bias).view(texts, tokens, 3, layer.heads, size)
-        q, k, v = joined.permute(2, 0, 3, 1, 4)
-        mixed = torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(size) + bias, dim=-1) @ v
-        hidden = layer.attended(hidden + layer.o(mixed.transpose(1, 2).reshape(texts, tokens, width)))
+    def parts(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Queries, keys and values side by side, [..., 3 * width]."""
+        return functional.linear(hidden, self.weight, self.bias)
+
+    def heads(self, parts: torch.Tensor, texts: int, tokens: int) -> Heads:
+        """Queries, keys and values of texts, each [texts, heads, tokens, size]."""
+        heads = self.layer.heads
+        q, k, v = parts.view(texts, tokens, 3, heads, parts.shape[-1] // (3 * heads)).permute(2, 0, 3, 1, 4)
+        return q, k, v
+
+    def behind(self, hidden: torch.Tensor, mixed: torch.Tensor) -> torch.Tensor:
+        """The states behind the attention."""
+        layer = self.layer
+        hidden = layer.attended(hidden + layer.o(mixed))
         return layer.output(hidden + layer.down(functional.gelu(layer.up(hidden))))
+
+
+def attention(heads: Heads, bias: torch.Tensor) -> torch.Tensor:
+    """What each token takes from the values, [texts, tokens, width]."""
+    q, k, v = heads
+    mixed = torch.softmax(q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1]) + bias, dim=-1) @ v
+    return mixed.transpose(1, 2).reshape(q.shape[0], q.shape[2], q.shape[1] * q.shape[3])
 
 
 class Encoder(nn.Module):
@@ -90,17 +106,66 @@ class Encoder(nn.Module):
         `shares` [parts, tokens] says how much each token counts in a part's mean.
         """
         model = self.model
-        at = torch.arange(ids.shape[1]) + FIRST_POSITION
-        hidden = model.normed(model.word(ids) + model.position(at))
-        bias = self.distances(ids)[None]
+        at = torch.arange(ids.shape[1])
+        hidden = model.normed(model.word(ids) + model.position(at + FIRST_POSITION))
+        bias = self.distances(at)[None]
         for layer in self.layers:
-            hidden = layer(hidden, bias)
+            heads = layer.heads(layer.parts(hidden), *ids.shape)
+            hidden = layer.behind(hidden, attention(heads, bias))
         tokens = functional.normalize(model.token_head(hidden), dim=-1)
         return hidden, tokens, functional.normalize(model.text_head(shares @ hidden), dim=-1)
 
 
+class Pairs:
+    """A message with each of some texts, as rows of states and as places of a grid [texts, message + longest text].
+
+    mask           [texts, message + longest] whether a place holds a token
+    inside         [texts, longest] the same of the text alone; `at` [longest] are its positions
+    rows           [texts, message + longest] the row of each place among those of all pairs; of padding some row
+    places         [rows] the place of each row
+    taken          [rows] which of the states given, the message's and then all texts', each row begins with
+    kept           [kept rows] the rows that the last layer keeps: all but the message's behind its first token
+    judged         [texts, 1 + longest] the row of each place among those that are kept
+    judged_places  [kept rows] the place of each of them
+    """
+
+    def __init__(self, first: int, sizes: torch.Tensor, text_row: int, pair_row: int, kept_row: int) -> None:
+        """Of a message of `first` tokens with texts of some `sizes`.
+
+        The texts' states begin at row `text_row`, the pairs' rows at `pair_row`, those that are kept at `kept_row`.
+        """
+        longest = torch.cat([sizes, torch.ones(1, dtype=torch.long)]).max()
+        own, self.at = torch.arange(first).expand(sizes.shape[0], -1), torch.arange(longest)
+        self.first, self.inside = first, self.at < sizes[:, None]
+        self.mask = torch.cat([torch.ones_like(own) > 0, self.inside], dim=1)
+        self.rows, self.places = pair_row + numbered(self.mask), places_of(self.mask)
+        self.taken = torch.cat([own, text_row + numbered(self.inside)], dim=1).flatten()[self.places]
+        judged = self.without_message(self.mask, 1)
+        self.judged, self.judged_places = kept_row + numbered(judged), places_of(judged)
+        self.kept = self.without_message(self.rows, 1).flatten()[self.judged_places]
+
+    def without_message(self, values: torch.Tensor, axis: int) -> torch.Tensor:
+        """What belongs to a grid's places along an axis, without the message's tokens but its first."""
+        size = values.shape[axis]
+        return torch.cat([values.narrow(axis, 0, 1), values.narrow(axis, self.first, size - self.first)], dim=axis)
+
+
+def numbered(mask: torch.Tensor) -> torch.Tensor:
+    """The number of each place of a grid among those that the mask keeps; of the others some number."""
+    return (mask.flatten().long().cumsum(0) - 1).clamp(min=0).reshape(mask.shape)
+
+
+def places_of(mask: torch.Tensor) -> torch.Tensor:
+    """The places of a grid that the mask keeps, counted row by row."""
+    return mask.flatten().nonzero()[:, 0]
+
+
 class Reader(nn.Module):
-    """The upper half: a message together with each of some passages, from the states of all."""
+    """The upper half: a message together with each of some questions and passages, from the states of all.
+
+    The tokens of all pairs go through a layer in one product, without padding, so that its weights are fetched once;
+    only the attention is each pair's own. The first layer works out the message's part of its product once.
+    """
 
     def __init__(self, model: Model) -> None:
         super().__init__()
@@ -108,33 +173,78 @@ class Reader(nn.Module):
         self.layers = nn.ModuleList(map(Joined, model.layers[LOWER:]))
 
     def forward(
-        self, message: torch.Tensor, passages: torch.Tensor, mask: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Class logits [passages, 3]; start and end logits [passages, passage tokens], padding far below the rest.
+        self,
+        message: torch.Tensor,
+        questions: torch.Tensor,
+        passages: torch.Tensor,
+        question_sizes: torch.Tensor,
+        passage_sizes: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Class logits of questions and of passages [texts, 3]; start and end logits of passages, padding far below.
 
-        `message` is [1, tokens, 768], `passages` [passages, tokens, 768] with their `mask` [passages, tokens].
+        All are states [tokens, 768], the texts of a kind one behind the other; `..._sizes` say how many tokens each
+        has. There may be none of a kind.
         """
-        model = self.model
-        message = message.expand(passages.shape[0], -1, -1)
-        first, second = message.shape[1], passages.shape[1]
-        down, up = (side[:, None, None] for side in model.across)
-        top = torch.cat([self.distances(message), down.expand(-1, first, second)], dim=2)
-        bottom = torch.cat([up.expand(-1, second, first), self.distances(passages)], dim=2)
-        seen = torch.cat([torch.ones_like(message[..., 0]), mask], dim=1)
-        bias = torch.cat([top, bottom], dim=1)[None] + hidden_away(seen)
-        hidden = torch.cat([message + model.side[0], passages + model.side[1]], dim=1)
-        for layer in self.layers:
-            hidden = layer(hidden, bias)
-        start, end = (logits + away(mask) for logits in model.span(hidden[:, first:]).unbind(-1))
-        return model.judged(hidden[:, 0], hidden[:, first:], start, end), start, end
+        first, side = message.shape[0], self.model.side
+        asked = Pairs(first, question_sizes, first, 0, 0)
+        read = Pairs(first, passage_sizes, first + questions.shape[0], asked.taken.shape[0], asked.kept.shape[0])
+        kinds = [(pairs, self._bias(message, pairs)) for pairs in (asked, read)]
+        # One text of all rows: with two axes alone a product becomes a Gemm, which is not rewritten for whole numbers.
+        hidden = torch.cat([message + side[0], questions + side[1], passages + side[1]])[None]
+        taken = torch.cat([asked.taken, read.taken])
+        parts, hidden = self.layers[0].parts(hidden)[:, taken], hidden[:, taken]
+        for layer, after in pairwise(self.layers):
+            mixed = [flat(attention(in_grid(layer, parts, pairs), bias))[pairs.places] for pairs, bias in kinds]
+            hidden = layer.behind(hidden, torch.cat(mixed)[None])
+            parts = after.parts(hidden)
+        kept = self._last(hidden, parts, kinds)
+        same, _, _ = self._judged(kept, asked)
+        return same, *self._judged(kept, read)
+
+    def _last(self, hidden: torch.Tensor, parts: torch.Tensor, kinds: list[tuple[Pairs, torch.Tensor]]) -> torch.Tensor:
+        """The last layer's states [kept rows, width]: nothing looks at the others any more."""
+        layer, mixed = self.layers[-1], []
+        for pairs, bias in kinds:
+            q, k, v = in_grid(layer, parts, pairs)
+            found = attention((pairs.without_message(q, 2), k, v), pairs.without_message(bias, 2))
+            mixed.append(flat(found)[pairs.judged_places])
+        kept = torch.cat([pairs.kept for pairs, _ in kinds])
+        states: torch.Tensor = layer.behind(hidden[:, kept], torch.cat(mixed)[None])[0]
+        return states
+
+    def _bias(self, message: torch.Tensor, pairs: Pairs) -> torch.Tensor:
+        """As the model has it, [texts, heads, tokens, tokens]."""
+        down, up = (side[:, None, None] for side in self.model.across)
+        own, told = self.distances(torch.arange(message.shape[0])), self.distances(pairs.at)
+        first, second = own.shape[1], told.shape[1]
+        top = torch.cat([own, down.expand(-1, first, second)], dim=2)
+        bottom = torch.cat([up.expand(-1, second, first), told], dim=2)
+        return torch.cat([top, bottom], dim=1)[None] + hidden_away(pairs.mask)
+
+    def _judged(self, kept: torch.Tensor, pairs: Pairs) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Class logits [texts, 3] and, padding far below the rest, start and end logits [texts, longest]."""
+        hidden = kept[pairs.judged]
+        start, end = (logits + away(pairs.inside) for logits in self.model.span(hidden[:, 1:]).unbind(-1))
+        return self.model.judged(hidden[:, 0], hidden[:, 1:], start, end), start, end
 
 
-TEXTS, TOKENS = {0: "texts"}, {0: "texts", 1: "tokens"}
+def in_grid(layer: Joined, parts: torch.Tensor, pairs: Pairs) -> Heads:
+    """Queries, keys and values of pairs, from those of the rows, [1, rows, 3 * width]."""
+    return layer.heads(parts[0][pairs.rows], *pairs.rows.shape)
+
+
+def flat(grid: torch.Tensor) -> torch.Tensor:
+    """The places of a grid [texts, tokens, width], [places, width]."""
+    return grid.reshape(grid.shape[0] * grid.shape[1], grid.shape[2])
+
+
+TOKENS, SPANS = {0: "texts", 1: "tokens"}, {0: "passages", 1: "tokens"}
 AXES: dict[str, dict[int, str]] = {
     "ids": TOKENS, "states": TOKENS, "tokens": TOKENS,
     "shares": {0: "parts", 1: "tokens"}, "means": {0: "texts", 1: "parts"},
-    "message": {1: "message_tokens"}, "passages": TOKENS, "mask": TOKENS,
-    "verdict": TEXTS, "start": TOKENS, "end": TOKENS,
+    "message": {0: "message_tokens"}, "questions": {0: "question_tokens"}, "passages": {0: "passage_tokens"},
+    "question_sizes": {0: "questions"}, "passage_sizes": {0: "passages"}, "same": {0: "questions"},
+    "verdict": {0: "passages"}, "start": SPANS, "end": SPANS,
 }  # fmt: skip
 
 
@@ -148,6 +258,18 @@ def traced(module: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str
             dynamic_axes=axes, opset_version=OPSET, dynamo=False,
         )  # fmt: skip
         return onnx.load(str(target))
+
+
+def with_empty_sizes(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph for texts of which there may be none of a kind.
+
+    A nothing in the shape that a Reshape is given means "as many as before" unless it is told otherwise.
+    """
+    for node in model.graph.node:
+        if node.op_type == "Reshape":
+            del node.attribute[:]  # this one is all that a Reshape has
+            node.attribute.append(helper.make_attribute("allowzero", 1))
+    return model
 
 
 def with_small_words(model: onnx.ModelProto) -> onnx.ModelProto:
@@ -195,7 +317,7 @@ class Rewriting:
         self._large = {
             init.name: numpy_helper.to_array(init)
             for init in model.graph.initializer
-            if len(init.dims) == 2 and min(init.dims) >= LARGE
+            if len(init.dims) == 2 and min(init.dims) >= LARGE and init.data_type == onnx.TensorProto.FLOAT
         }
         self._rounded: dict[str, tuple[str, str]] = {}
         self._nodes: list[onnx.NodeProto] = []
@@ -206,13 +328,16 @@ class Rewriting:
         ]
 
     def run(self) -> None:
-        """Rewrite the graph."""
+        """Rewrite the graph. Raises ValueError where a large matrix is not the right side of a product."""
         graph = self.model.graph
         for node in graph.node:
             if node.op_type == "MatMul" and node.input[1] in self._large:
                 self._product(node)
             else:
                 self._nodes.append(node)
+        left = self._large.keys() - self.matrices.keys()
+        if left:
+            raise ValueError(f"not rewritten: {', '.join(sorted(left))}")
         kept = [init for init in graph.initializer if init.name not in self.matrices]
         del graph.node[:], graph.initializer[:]
         graph.node.extend(self._nodes)
@@ -253,7 +378,7 @@ def elsewhere(name: str, matrix: NDArray[np.float32]) -> onnx.TensorProto:
 
 def export(module: nn.Module, inputs: dict[str, torch.Tensor], outputs: list[str], target: Path) -> None:
     """Write TARGET.onnx and TARGET.int4.npz."""
-    rewriting = Rewriting(with_small_words(traced(module, inputs, outputs)))
+    rewriting = Rewriting(with_small_words(with_empty_sizes(traced(module, inputs, outputs))))
     rewriting.run()
     target.with_suffix(".onnx").write_bytes(rewriting.model.SerializeToString())
     arrays: dict[str, NDArray[np.uint8] | NDArray[np.int16]] = {}
@@ -271,11 +396,12 @@ def main() -> None:
     options.output.mkdir(parents=True, exist_ok=True)
     model = Model(options.base)
     model.load_state_dict(torch.load(options.weights, weights_only=True))
-    ids, states = torch.full((2, 16), 2000), torch.zeros(3, 16, 768)
+    ids = torch.full((2, 16), 2000)
     shares = torch.full((3, 16), 1 / 16)
     export(Encoder(model), {"ids": ids, "shares": shares}, ["states", "tokens", "means"], options.output / "encoder")
-    inputs = {"message": states[:1], "passages": states[:, :11], "mask": torch.ones(3, 11)}
-    export(Reader(model), inputs, ["verdict", "start", "end"], options.output / "reader")
+    inputs = {"message": torch.randn(6, 768), "questions": torch.randn(5, 768), "passages": torch.randn(9, 768)}
+    inputs |= {"question_sizes": torch.tensor([3, 2]), "passage_sizes": torch.tensor([4, 5])}
+    export(Reader(model), inputs, ["same", "verdict", "start", "end"], options.output / "reader")
     shutil.copy(options.base / "tokenizer.json", options.output / "tokenizer.json")
 
 

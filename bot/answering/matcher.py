@@ -79,6 +79,8 @@ def _lead(scores: Sequence[float], index: int, groups: Sequence[object]) -> floa
 class _Look:
     """One look at a message: what it asks for, how it ranks, what was read, what the story does not know.
 
+    `same` says of each of the nearest facts, in their order, how probably what answers one of its questions answers the
+    message or puts it right.
     `names` are those of the story that it holds, `numbers` all that it holds; `line` is the one that the message
     follows up, 0 where it stands by itself.
     """
@@ -87,6 +89,7 @@ class _Look:
     wanted: AnswerType | None
     ranking: Ranking
     readings: Mapping[int, Reading]
+    same: Sequence[float]
     unknown: float
     names: frozenset[str]
     numbers: frozenset[str]
@@ -137,6 +140,21 @@ def _shared(look: _Look, answer: str) -> dict[str, float]:
     told = stems([answer])
     share = len(told & stems([look.message])) / len(told) if told else 0.0
     return {"echo": share, "repeats": float(share == 1)}
+
+
+def _questions(near: Sequence[Near]) -> list[tuple[int, Encoding]]:
+    """The questions that a message is read with, each with the index of its fact.
+
+    Of each fact the closest, then the closest of the others.
+    """
+    first = [(i, one.questions[0]) for i, one in enumerate(near)]
+    others = [
+        (score, i, question)
+        for i, one in enumerate(near)
+        for question, score in zip(one.questions[1:], one.scores[1:], strict=True)
+    ]
+    others.sort(key=lambda other: -other[0])
+    return [*first, *((i, question) for _, i, question in others[: QUESTIONS_READ - len(first)])]
 
 
 class Matcher:
@@ -195,7 +213,7 @@ class Matcher:
         near = self._near(
             [one for one in ranking.facts if one.fact.id not in given], wanted if narrowed else None, line
         )
-        look = self._look(message, wanted, ranking, self._to_read(ranking, near, line), line)
+        look = self._look(message, wanted, ranking, near, line)
         found = self._fact_candidates(look, near) if ranking.facts else self._read_candidates(look)
         return Match(message, tuple(found), ranking, look.unknown, self._closest(ranking))
 
@@ -228,11 +246,18 @@ class Matcher:
         return next((i for i in on_line if quote in self._passages[i].text), on_line[0])
 
     def _look(
-        self, message: str, wanted: AnswerType | None, ranking: Ranking, passages: Iterable[int], line: int
+        self, message: str, wanted: AnswerType | None, ranking: Ranking, near: Sequence[Near], line: int
     ) -> _Look:
-        readings = {i: self._reader.read(ranking.message, self._index.read_passages[i]) for i in passages}
+        passages, questions = self._to_read(ranking, near, line), _questions(near)
+        read, found = self._reader.read(
+            ranking.message, [self._index.read_passages[i] for i in passages], [question for _, question in questions]
+        )
+        same = [0.0] * len(near)
+        for (i, _), probability in zip(questions, found, strict=True):
+            same[i] = max(same[i], probability)
+        readings = dict(zip(passages, read, strict=True))
         unknown, names = self._vocabulary.unknown_share(message), self._vocabulary.names_in(message)
-        return _Look(message, wanted, ranking, readings, unknown, names, frozenset(numbers(message)), line)
+        return _Look(message, wanted, ranking, readings, same, unknown, names, frozenset(numbers(message)), line)
 
     def _passage_signals(self, look: _Look, i: int, fact: str = "") -> Signals:
         ranking, reading = look.ranking, look.readings.get(i, UNREAD)
@@ -262,26 +287,7 @@ class Matcher:
         return found
 
     def _fact_candidates(self, look: _Look, near: Sequence[Near]) -> list[Candidate]:
-        same = self._same(look.ranking.message, near)
-        return [self._fact_candidate(look, one, probability) for one, probability in zip(near, same, strict=True)]
-
-    def _same(self, message: Encoding, near: Sequence[Near]) -> list[float]:
-        """How probably what answers a fact's questions answers a message, of each fact by the best of those read.
-
-        Of each fact the closest question is read, then the closest of the others.
-        """
-        first = [(i, one.questions[0]) for i, one in enumerate(near)]
-        others = [
-            (score, i, question)
-            for i, one in enumerate(near)
-            for question, score in zip(one.questions[1:], one.scores[1:], strict=True)
-        ]
-        others.sort(key=lambda other: -other[0])
-        read = [*first, *((i, question) for _, i, question in others[: QUESTIONS_READ - len(first)])]
-        best = [0.0] * len(near)
-        for (i, _), found in zip(read, self._reader.same(message, [question for _, question in read]), strict=True):
-            best[i] = max(best[i], found)
-        return best
+        return [self._fact_candidate(look, one, same) for one, same in zip(near, look.same, strict=True)]
 
     def _fact_candidate(self, look: _Look, near: Near, same: float) -> Candidate:
         fact, i = near.fact, self._passage_of(look.ranking, near.fact.line, near.fact.quote)

@@ -72,28 +72,33 @@ class Reader:
     def __init__(self, folder: Path = MODELS) -> None:
         self._session = load_session(folder, "reader")
 
-    def read(self, message: Encoding, passage: ReadPassage) -> Reading:
-        """The reading of a passage for a message; the span is never empty where the passage has a word."""
-        verdicts, starts, ends = self._run(message, [passage.encoding])
-        answers, contradicts, silent = verdicts[0].tolist()
-        return Reading(answers, contradicts, silent, *_spans(starts[0], ends[0], passage.offsets))
+    def read(
+        self, message: Encoding, passages: Sequence[ReadPassage], questions: Sequence[Encoding] = ()
+    ) -> tuple[list[Reading], list[float]]:
+        """The readings of passages for a message, and of a table's questions how probably each asks the same, 0..1.
 
-    def same(self, message: Encoding, questions: Sequence[Encoding]) -> list[float]:
-        """Probability, 0..1, for each question of a table: what answers it answers the message, or puts it right."""
-        if not questions:
-            return []
-        verdicts, _, _ = self._run(message, questions)
-        return [answers + contradicts for answers, contradicts, _ in verdicts.tolist()]
-
-    def _run(self, message: Encoding, texts: Sequence[Encoding]) -> tuple[Floats, Floats, Floats]:
-        """Probabilities of the classes [texts, 3]; start and end logits [texts, longest]."""
-        sizes = [len(text.states) for text in texts]
-        mask = (np.arange(max(sizes)) < np.array(sizes)[:, None]).astype(np.float32)
-        passages = np.zeros((*mask.shape, message.states.shape[1]), np.float32)
-        passages[mask > 0] = np.concatenate([text.read_states() for text in texts])
-        inputs = {"message": message.read_states()[None], "passages": passages, "mask": mask}
-        verdict, start, end = self._session.run(["verdict", "start", "end"], inputs)
-        return _softmax(verdict), start, end
+        That is: what answers the question answers the message, or puts it right. The best span of a passage is never
+        empty where the passage has a word.
+        """
+        if not passages and not questions:
+            return [], []
+        asked, read = [q.read_states() for q in questions], [p.encoding.read_states() for p in passages]
+        states = message.read_states()
+        inputs = {
+            "message": states,
+            "questions": np.concatenate([states[:0], *asked]),
+            "passages": np.concatenate([states[:0], *read]),
+            "question_sizes": np.array([len(one) for one in asked], np.int64),
+            "passage_sizes": np.array([len(one) for one in read], np.int64),
+        }
+        same, verdicts, starts, ends = self._session.run(["same", "verdict", "start", "end"], inputs)
+        readings = []
+        for passage, verdict, start, end in zip(passages, _softmax(verdicts).tolist(), starts, ends, strict=True):
+            answers, contradicts, silent = verdict
+            tokens = len(passage.encoding.states)
+            spans, mass = _spans(start[:tokens], end[:tokens], passage.offsets)
+            readings.append(Reading(answers, contradicts, silent, spans, mass))
+        return readings, [answers + contradicts for answers, contradicts, _ in _softmax(same).tolist()]
 
 
 def _log_sum(logits: Floats) -> float:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from bot.answering.candidates import Signals
 from bot.answering.encoder import CONTEXT_TOKENS, MODELS, WINDOW_TOKENS, in_eight_bits, windows_of
 from bot.answering.gate import Gate, Shape
 from bot.answering.matcher import Models
+from bot.answering.reader import Reading, ReadPassage
 from bot.answering.session import unpacked
 from bot.errors import ModelError
 from tests.conftest import SEED, WHEN_CONFIRMED
@@ -122,13 +124,59 @@ def test_four_bits_become_eight() -> None:
     assert np.count_nonzero(matrix) == 4
 
 
-def test_questions_are_read_together_as_each_alone(models: Models) -> None:
-    """Padding changes nothing."""
-    message = models.encoder.encode("When did the bridge open?")
-    questions = [models.encoder.encode(text) for text in ("Opening date?", "Who was hurt when the old bridge fell?")]
-    together = models.reader.same(message, questions)
-    assert together == pytest.approx([models.reader.same(message, [one])[0] for one in questions], abs=5e-3)
-    assert models.reader.same(message, []) == []
+LINES = ("It opened on 3 May 1987.", "The bridge was paid for by the city of Lund, the mayor said.", "")
+ASKED = ("What was the opening date of the bridge?", "Who paid for the bridge?")
+
+
+Reads = Callable[[str, Sequence[str], Sequence[str]], tuple[list[Reading], list[float]]]
+
+
+@pytest.fixture
+def read(models: Models) -> Reads:
+    """A message read with some lines and questions."""
+
+    def read(message: str, lines: Sequence[str], asked: Sequence[str]) -> tuple[list[Reading], list[float]]:
+        encode = models.encoder.encode
+        passages = [ReadPassage(encode(line), models.encoder.offsets(line)) for line in lines]
+        return models.reader.read(encode(message), passages, [encode(question) for question in asked])
+
+    return read
+
+
+@pytest.mark.parametrize(
+    ("message", "right", "words", "same"),
+    [
+        ("When did the bridge open?", 0, "3 May 1987", 0),
+        ("And who was it that paid for that new bridge, do you happen to know?", 1, "the city of Lund", 1),
+    ],
+)
+def test_a_message_is_read_with_lines_and_questions(
+    read: Reads, message: str, right: int, words: str, same: int
+) -> None:
+    """Messages of any length; what stands beside a line or a question changes nothing about it."""
+    readings, found = read(message, LINES, ASKED)
+    assert [reading.answers > 0.5 for reading in readings] == [i == right for i in range(len(LINES))]
+    assert [probability > 0.5 for probability in found] == [i == same for i in range(len(ASKED))]
+    best = readings[right].spans[0]
+    assert LINES[right][best.start : best.end] == words
+    alone = [read(message, [line], [])[0][0] for line in LINES]
+    # Eight bits a token: what a run adds up in another order may round to the next number.
+    assert [r.answers for r in readings] == pytest.approx([r.answers for r in alone], abs=5e-3)
+    assert [r.mass for r in readings] == pytest.approx([r.mass for r in alone], abs=0.1)
+    assert [(r.spans[0].start, r.spans[0].end) for r in readings] == [(r.spans[0].start, r.spans[0].end) for r in alone]
+    assert found == pytest.approx([read(message, [], [question])[1][0] for question in ASKED], abs=5e-3)
+
+
+def test_a_line_puts_a_wrong_premise_right(read: Reads) -> None:
+    """It contradicts, and marks what is so."""
+    (reading,), _ = read("Did the bridge open on 9 June 1987?", LINES[:1], [])
+    assert reading.contradicts > 0.5 > reading.answers
+    assert "3 May" in LINES[0][reading.spans[0].start : reading.spans[0].end]
+
+
+def test_without_anything_nothing_is_read(read: Reads) -> None:
+    """As where all facts that come close were given before."""
+    assert read("When did the bridge open?", [], []) == ([], [])
 
 
 def test_states_in_eight_bits_are_off_by_half_a_step() -> None:

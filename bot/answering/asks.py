@@ -107,7 +107,8 @@ _POINTS = re.compile(r"\b(?:them|they|him|he|her|she|those|there|then|next|after
 _GIST_WORDS = frozenset(
     "story article news text gist summary summarise summarize summarized main point idea headline short version brief "
     "briefly nutshell sentence quick quickly tldr tl dr sum catch fill read reading happened happening going whole "
-    "thing big deal piece words line two new late got here arrived joined missed gimme".split()
+    "thing big deal piece words line two new late got here arrived joined missed gimme fuss hype drama buzz "
+    "commotion".split()
 )
 
 # Kinds of answer that stand for each other: a reader's "who" is a table's "whom", a "how long" may be a "when".

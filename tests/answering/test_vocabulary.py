@@ -48,6 +48,8 @@ def test_known_words_come_from_lines_aliases_and_facts() -> None:
 @pytest.mark.parametrize(
     ("message", "gist"),
     [
+        ("so whats all the fuss about", True),
+        ("what was the hype about the vaccine about", False),
         ("what's this story about?", True),
         ("whats this about", True),
         ("tldr", True),
